@@ -1,0 +1,137 @@
+//! Grows the leaf from its green seed over tissue that is no longer green.
+//!
+//! Owns the decision what belongs to the plant. Never names a symptom.
+//!
+//! Rust, brown, yellow and white tissue on a leaf is leaf; soil, wood, skin,
+//! paper and petals beside it are not, in the same colours. Colour alone cannot
+//! tell them apart, so three questions do: does the colour occur in the
+//! background, far from anything green? Does the region lean on green tissue
+//! along a good part of its outline? Is it of a size and brightness that a
+//! symptom can have?
+
+use super::background::Background;
+use super::oklab::Planes;
+use super::reference::Reference;
+use super::regions::{Neighbours, Region, Regions};
+
+/// Not part of a plant.
+pub(super) const OUTSIDE: u8 = 0;
+/// Green tissue.
+pub(super) const GREEN: u8 = 1;
+/// Tissue of another colour that belongs to the leaf.
+pub(super) const GROWN: u8 = 2;
+
+/// What a region of not-green colour shows of its surroundings.
+#[derive(Debug, Clone, Copy, Default)]
+struct Setting {
+    /// Sides of its pixels that face green tissue.
+    contact: u32,
+    /// Sum of the lightness of its pixels.
+    lightness: f32,
+    /// Sum of the saturation of its pixels.
+    saturation: f32,
+    /// Sum of the colour steps across `contact`.
+    step: f32,
+}
+
+/// Marks each pixel as `OUTSIDE`, `GREEN` or `GROWN`.
+pub(super) fn leaf(planes: &Planes, green: &[u8], reference: &Reference) -> Vec<u8> {
+    let width = planes.width;
+    let gaps = Regions::of(green, width, Neighbours::Four);
+    let background = Background::of(planes, green, &gaps);
+    let candidate: Vec<u8> = (0..green.len())
+        .map(|at| u8::from(green[at] == 0 && may_be_tissue(planes, at, gaps.at(at), &background)))
+        .collect();
+    let regions = Regions::of(&candidate, width, Neighbours::Four);
+    let settings = settings(planes, green, &regions);
+    let green_area = green.iter().filter(|&&green| green == 1).count() as f32;
+    let accepted: Vec<bool> = regions
+        .regions
+        .iter()
+        .zip(&settings)
+        .map(|(region, setting)| {
+            region.class == 1 && belongs(region, setting, reference, green_area, green.len())
+        })
+        .collect();
+    let mut leaf = green.to_vec();
+    for (at, leaf) in leaf.iter_mut().enumerate() {
+        if accepted[regions.label[at] as usize] {
+            *leaf = GROWN;
+        }
+    }
+    leaf
+}
+
+/// Whether a pixel that is not green could be plant tissue by its colour.
+fn may_be_tissue(planes: &Planes, at: usize, gap: &Region, background: &Background) -> bool {
+    let (hue, saturation) = (planes.hue[at], planes.saturation[at]);
+    let lightness = planes.lightness[at];
+    if lightness < 0.16 || background.has(planes, at) {
+        return false;
+    }
+    // Yellow, orange, brown, tan.
+    if (20.0..=112.0).contains(&hue) && saturation > 0.05 {
+        return true;
+    }
+    // Inside the leaf also the purple-brown of old spots, and whitish tissue;
+    // but nothing blue or magenta.
+    let inside = !gap.at_edge && f64::from(gap.area) < 0.02 * planes.hue.len() as f64;
+    inside && ((-45.0..=112.0).contains(&hue) || saturation < 0.04)
+}
+
+fn settings(planes: &Planes, green: &[u8], regions: &Regions) -> Vec<Setting> {
+    let mut settings = vec![Setting::default(); regions.regions.len()];
+    let width = planes.width;
+    let mut meet = |at: usize, other: usize| {
+        for (tissue, neighbour) in [(at, other), (other, at)] {
+            if green[neighbour] == 1 && regions.at(tissue).class == 1 {
+                let setting = &mut settings[regions.label[tissue] as usize];
+                setting.contact += 1;
+                let (red, yellow) = (
+                    planes.red[tissue] - planes.red[neighbour],
+                    planes.yellow[tissue] - planes.yellow[neighbour],
+                );
+                setting.step += (red * red + yellow * yellow).sqrt();
+            }
+        }
+    };
+    for at in 0..green.len() {
+        if (at + 1) % width != 0 {
+            meet(at, at + 1);
+        }
+        if at + width < green.len() {
+            meet(at, at + width);
+        }
+    }
+    for at in 0..green.len() {
+        if regions.at(at).class == 1 {
+            let setting = &mut settings[regions.label[at] as usize];
+            setting.lightness += planes.lightness[at];
+            setting.saturation += planes.saturation[at];
+        }
+    }
+    settings
+}
+
+/// Whether a region of candidate colour belongs to the plant.
+fn belongs(
+    region: &Region,
+    setting: &Setting,
+    reference: &Reference,
+    green_area: f32,
+    photo_area: usize,
+) -> bool {
+    let area = region.area as f32;
+    let contact = setting.contact as f32;
+    let leans = contact >= 0.2 * region.perimeter as f32 || contact * contact >= 0.3 * area;
+    if !leans || area > 1.5 * green_area {
+        return false;
+    }
+    // A petal or a fruit: large, brighter than the leaf, vivid, and set off
+    // from the green by an edge, where yellowing tissue fades into it.
+    let large = area > 0.01 * photo_area as f32;
+    let bright = setting.lightness / area > reference.lightness + 0.1;
+    let vivid = setting.saturation / area > 0.12;
+    let set_off = setting.step / contact.max(1.0) > 0.06;
+    !(large && bright && vivid && set_off)
+}
