@@ -1,0 +1,46 @@
+# Everything one does with Tendril. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help run demo token test check fmt clippy doc deny advisories bench clean
+
+help: ## List the targets
+	@echo 'Tendril: make <target>'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo.'
+
+run: ## Install what is missing, build, and run hub and worker until Ctrl-C
+	@scripts/run.sh
+
+demo: ## Send a photo (one it draws, or PHOTO=path) to the running system and show the notification
+	@scripts/demo.sh
+
+token: ## Print a development token (USER_ID, default 42)
+	@scripts/token.sh
+
+test: ## Run all tests: unit, integration and end to end with the official client
+	@scripts/test.sh
+
+check: fmt clippy doc deny advisories ## Run every static check
+
+fmt: ## Check the formatting
+	cargo fmt --all --check
+
+clippy: ## Lint, warnings are errors
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## Build the API documentation, warnings are errors
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+
+deny: ## Check licences, bans and sources of all dependencies
+	@scripts/deny.sh bans licenses sources
+
+advisories: ## Check dependencies for known vulnerabilities, where their database can be reached
+	@scripts/deny.sh --optional advisories
+
+bench: ## Run the benchmarks, and measure upload to event
+	@scripts/bench.sh
+
+clean: ## Remove what was built (not the data)
+	cargo clean
+	rm -rf crates/e2e/clients/node_modules scripts/demo/node_modules

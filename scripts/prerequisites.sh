@@ -1,0 +1,56 @@
+# Installs what a fresh Debian lacks; sourced by the other scripts.
+# It says what it installs, asks nothing, and never touches what is there.
+# shellcheck shell=bash
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# Installs Debian packages, through sudo where the caller is not root.
+apt_install() {
+    command -v apt-get >/dev/null ||
+        fail "$* is missing and this is no Debian: install it yourself, then try again"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "$* is missing: install it as root (apt-get install $*)"
+        as_root=(sudo)
+    fi
+    say "Installing from Debian: $*"
+    "${as_root[@]}" apt-get update -qq </dev/null >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+}
+
+node_is_recent() {
+    command -v node >/dev/null && command -v npm >/dev/null &&
+        [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ]
+}
+
+need_node() {
+    node_is_recent && return
+    apt_install nodejs npm
+    node_is_recent || fail "Node 18 or newer is needed, this system offers $(node --version 2>/dev/null || echo none)"
+}
+
+need_rust() {
+    if ! command -v cargo >/dev/null && [ -f "$HOME/.cargo/env" ]; then
+        # shellcheck disable=SC1091
+        . "$HOME/.cargo/env"
+    fi
+    command -v cargo >/dev/null || fail "no Rust toolchain found: get one from https://rustup.rs, then try again"
+    # SQLite and the cryptography library are compiled from C.
+    command -v cc >/dev/null || apt_install gcc libc6-dev
+}
+
+need_curl() { command -v curl >/dev/null || apt_install curl ca-certificates; }
+
+# Installs a folder's npm packages as its lock file says, unless they are there.
+npm_packages() {
+    local folder=$1
+    [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] && return
+    say "Installing npm packages of ${folder#"$ROOT"/}"
+    npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error </dev/null >&2
+    # `npm ci` may keep an older date than the lock file's.
+    touch "$folder/node_modules/.package-lock.json"
+}
+
+target_dir() { echo "${CARGO_TARGET_DIR:-$ROOT/target}"; }

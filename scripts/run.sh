@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Builds Tendril and runs hub and worker until Ctrl-C, SIGTERM or the death of one.
+#
+#   PORT=8080         where clients connect
+#   WORKER_PORT=8081  the worker's health page (the next free port when it is taken)
+#   DATA_DIR=./data   database, images and this machine's secrets
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/prerequisites.sh
+. "$ROOT/scripts/prerequisites.sh"
+# shellcheck source=scripts/settings.sh
+. "$ROOT/scripts/settings.sh"
+
+main() {
+    PORT=${PORT:-8080}
+    DATA_DIR=${DATA_DIR:-$ROOT/data}
+    [[ $PORT =~ ^[0-9]{1,5}$ ]] && ((PORT >= 1 && PORT <= 65535)) || fail "PORT must be 1 to 65535, not '$PORT'"
+    port_is_free "$PORT" || fail "port $PORT is taken by another program; choose one: PORT=$((PORT + 10)) make run"
+    choose_worker_port
+    need_rust
+    need_node
+    need_curl
+    build
+    mkdir -p "$DATA_DIR"
+    DATA_DIR=$(cd "$DATA_DIR" && pwd)
+    # Two systems on one database would each believe to be alone.
+    exec 9>"$DATA_DIR/lock"
+    flock -n 9 || fail "another 'make run' uses $DATA_DIR; end it, or choose another DATA_DIR"
+    make_secrets
+    development_settings "$DATA_DIR"
+    export WebAPI__BaseUrl=${WebAPI__BaseUrl:-http://127.0.0.1:$PORT}
+    start
+    await_health hub "$PORT" "$HUB_PID"
+    await_health worker "$WORKER_PORT" "$WORKER_PID"
+    announce
+    watch_both
+}
+
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+choose_worker_port() {
+    if [ -n "${WORKER_PORT:-}" ]; then
+        port_is_free "$WORKER_PORT" || fail "port $WORKER_PORT (WORKER_PORT) is taken by another program"
+        return
+    fi
+    WORKER_PORT=$((PORT + 1))
+    until port_is_free "$WORKER_PORT"; do
+        WORKER_PORT=$((WORKER_PORT + 1))
+        ((WORKER_PORT < PORT + 100)) || fail "no free port for the worker above $PORT; set WORKER_PORT"
+    done
+}
+
+build() {
+    say "Building (the first time takes some minutes)"
+    cargo build --locked --release --manifest-path "$ROOT/Cargo.toml" -p hub-api -p analysis-worker </dev/null
+    BIN=$(target_dir)/release
+}
+
+# Secrets are made once and kept where only their owner reads them.
+make_secrets() {
+    local file=$DATA_DIR/secrets.env
+    [ -s "$file" ] && return
+    say "Making this machine's secrets ($file)"
+    (
+        umask 077
+        printf 'Jwt__Secret=%s\nZIRAAI_INTERNAL_SECRET=%s\n' "$(random_hex)" "$(random_hex)" >"$file.new"
+        mv "$file.new" "$file"
+    )
+}
+
+random_hex() { head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
+
+# Each process has its own session: Ctrl-C reaches this script alone, which then
+# ends them in order. Should this script be killed, the kernel ends them.
+start() {
+    trap 'stop 0' INT TERM
+    trap 'stop $?' EXIT
+    say "Starting"
+    local log
+    exec {log}> >(prefix 'hub   ' 36)
+    LOG_PIDS=($!)
+    PORT=$PORT setpriv --pdeathsig TERM setsid "$BIN/hub-api" </dev/null >&"$log" 2>&1 9>&- {log}>&- &
+    HUB_PID=$!
+    exec {log}>&-
+    exec {log}> >(prefix 'worker' 33)
+    LOG_PIDS+=($!)
+    PORT=$WORKER_PORT setpriv --pdeathsig TERM setsid "$BIN/analysis-worker" </dev/null >&"$log" 2>&1 9>&- {log}>&- &
+    WORKER_PID=$!
+    exec {log}>&-
+}
+
+# Puts the process's name before each line of its log.
+prefix() {
+    trap '' INT TERM
+    local label="$1 |"
+    if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then label=$(printf '\033[%sm%s\033[0m' "$2" "$1 |"); fi
+    while IFS= read -r line || [ -n "$line" ]; do printf '%s %s\n' "$label" "$line"; done
+}
+
+await_health() {
+    local name=$1 port=$2 pid=$3
+    for ((i = 0; i < 300; i++)); do
+        kill -0 "$pid" 2>/dev/null || { wait "$pid" || true; fail "the $name ended while it started; its log above says why"; }
+        curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$port/health" 2>/dev/null && return
+        sleep 0.1
+    done
+    fail "the $name was not healthy within 30 s; its log above says why"
+}
+
+announce() {
+    local url=http://localhost:$PORT token
+    token=$("$BIN/hub-api" token --user 42) || fail "could not make a token"
+    printf '%s\n' "$url" >"$DATA_DIR/running"
+    [ -f "$DATA_DIR/leaf.png" ] || node "$ROOT/scripts/demo/draw-leaf.mjs" "$DATA_DIR/leaf.png"
+    cat <<EOF
+
+  Tendril runs at $url        (Ctrl-C ends it; data is in $DATA_DIR)
+
+  A token for user 42:
+  $token
+
+  Try, in another terminal in this folder:
+    make demo
+    curl -H "Authorization: Bearer \$(make -s token)" -F image=@$DATA_DIR/leaf.png $url/api/v1/plantanalyses/analyze-async
+    curl -H "Authorization: Bearer \$(make -s token)" $url/api/v1/plantanalyses
+
+EOF
+}
+
+# Returns only through the EXIT trap.
+watch_both() {
+    local ended code=0
+    wait -n -p ended "$HUB_PID" "$WORKER_PID" || code=$?
+    if [ "${ended:-}" = "$HUB_PID" ]; then name=hub; else name=worker; fi
+    printf 'error: the %s ended by itself (exit code %s)\n' "$name" "$code" >&2
+    exit 1
+}
+
+# The worker first, so that it can still hand its results to the hub.
+stop() {
+    local code=$1
+    trap '' INT TERM
+    trap - EXIT
+    rm -f "$DATA_DIR/running"
+    say "Ending"
+    end_process worker "${WORKER_PID:-}"
+    end_process hub "${HUB_PID:-}"
+    # Their last lines are still on the way to the terminal.
+    for pid in "${LOG_PIDS[@]}"; do wait "$pid" || true; done
+    exit "$code"
+}
+
+end_process() {
+    local name=$1 pid=$2
+    [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null || return 0
+    for ((i = 0; i < 300; i++)); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    printf 'the %s did not end within 30 s and is killed\n' "$name" >&2
+    kill -KILL "$pid" 2>/dev/null || true
+}
+
+main
