@@ -18,7 +18,7 @@ cargo build --locked --workspace --all-targets
 if [ $# -eq 0 ]; then
     say "Unit and integration tests"
     cargo test --locked --workspace --exclude e2e
-    node --test scripts/demo/
+    node --test scripts/demo/demo.test.mjs
 fi
 
 say "End-to-end tests"

@@ -1,1 +1,23 @@
-//! Placeholder while the workspace is laid out.
+//! The end-to-end tests' tools: real processes that can be killed and started
+//! again, the official client, a network that can be cut, and photos.
+//!
+//! This crate owns what surrounds the system under test. It never looks inside
+//! it: whatever it knows, it knows by the public surface.
+
+pub mod system;
+pub mod process;
+pub mod binaries;
+pub mod ports;
+pub mod api;
+pub mod token;
+pub mod photo;
+pub mod clients;
+pub mod chaos_proxy;
+pub mod webhook;
+pub mod log_check;
+
+pub use api::Api;
+pub use chaos_proxy::ChaosProxy;
+pub use clients::{Client, Clients, ConnectionOptions};
+pub use system::{System, SystemOptions};
+pub use webhook::Webhook;

@@ -1,0 +1,122 @@
+//! An n8n-like webhook server whose delay and failures a test sets.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use anyhow::Result;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+
+/// The server. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Webhook {
+    port: u16,
+    shared: Arc<Mutex<Shared>>,
+    _task: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    delay: Duration,
+    status: StatusCode,
+    answer: Value,
+    calls: BTreeMap<String, usize>,
+}
+
+impl Webhook {
+    /// Listens on a free port and answers each call after `delay` with a result.
+    pub async fn start(delay: Duration) -> Result<Self> {
+        let port = crate::ports::free_port()?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let shared = Arc::new(Mutex::new(Shared {
+            delay,
+            status: StatusCode::OK,
+            answer: json!({
+                "overallHealthScore": 62,
+                "primaryConcern": "Leaf rust",
+                "cropType": "wheat",
+                "confidence": 0.9,
+            }),
+            calls: BTreeMap::new(),
+        }));
+        let router = Router::new()
+            .route("/webhook/plant-analysis", post(answer))
+            .layer(DefaultBodyLimit::max(32 * 1024 * 1024))
+            .with_state(Arc::clone(&shared));
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("the webhook server ended: {error}");
+            }
+        });
+        Ok(Self {
+            port,
+            shared,
+            _task: task,
+        })
+    }
+
+    /// Its address, for `N8N__WebhookUrl`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/webhook/plant-analysis", self.port)
+    }
+
+    /// Sets how long calls that come from now on take.
+    pub fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// Sets what calls are answered from now on.
+    pub fn set_answer(&self, status: StatusCode, answer: Value) {
+        let mut shared = self.lock();
+        shared.status = status;
+        shared.answer = answer;
+    }
+
+    /// How often it was called with each idempotency key.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<String, usize> {
+        self.lock().calls.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+}
+
+/// The whole body is read first, as n8n does.
+async fn answer(
+    State(shared): State<Arc<Mutex<Shared>>>,
+    headers: HeaderMap,
+    _body: Bytes,
+) -> Response {
+    let (delay, status, answer) = {
+        let mut shared = lock(&shared);
+        let key = headers
+            .get("idempotency-key")
+            .and_then(|key| key.to_str().ok());
+        *shared
+            .calls
+            .entry(key.unwrap_or("(none)").to_owned())
+            .or_default() += 1;
+        (shared.delay, shared.status, shared.answer.to_string())
+    };
+    sleep(delay).await;
+    (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().expect("no holder of this lock panics")
+}
