@@ -82,8 +82,8 @@ pub struct Invocation<'a> {
     pub arguments: RawArguments<'a>,
     /// The client's uploads, in the order of the method's stream parameters.
     pub stream_ids: Vec<Cow<'a, str>>,
-    /// A JSON Invocation that also carried a stray `item` or `result`: ASP.NET
-    /// Core swallows it without any answer when it has an id.
+    /// A JSON Invocation that also carried a stray `item` behind its id: ASP.NET
+    /// Core swallows it without any answer.
     pub stray_payload: bool,
 }
 
@@ -167,7 +167,11 @@ pub struct RawArguments<'a> {
 
 impl<'a> RawArguments<'a> {
     pub(super) fn new(protocol: HubProtocol, elements: &'a [u8], count: usize) -> Self {
-        Self { protocol, elements, count }
+        Self {
+            protocol,
+            elements,
+            count,
+        }
     }
 
     /// How many arguments there are.
@@ -185,7 +189,11 @@ impl<'a> RawArguments<'a> {
     /// The arguments one after another.
     #[must_use]
     pub fn iter(&self) -> RawArgumentsIter<'a> {
-        RawArgumentsIter { protocol: self.protocol, rest: self.elements, left: self.count }
+        RawArgumentsIter {
+            protocol: self.protocol,
+            rest: self.elements,
+            left: self.count,
+        }
     }
 }
 
@@ -250,5 +258,3 @@ pub trait Arguments {
     /// [`WriteError`] when one cannot be written.
     fn write_messagepack(&self, out: &mut Vec<u8>) -> Result<(), WriteError>;
 }
-
-// TODO(protocol): impls of Arguments for (), tuples of 1..=8, [T], Vec<T>, &A.

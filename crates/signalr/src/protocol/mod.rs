@@ -11,15 +11,17 @@
 //! clients were written against.
 
 pub mod message;
+mod arguments;
 pub mod handshake;
 pub mod json;
 pub mod messagepack;
 
 use serde::Serialize;
 
+pub use json::RawJson;
 pub use message::{
-    Arguments, Completion, CompletionOutcome, Headers, HubMessage, Invocation, Parsed, RawArguments,
-    RawValue, StreamItem,
+    Arguments, Completion, CompletionOutcome, Headers, HubMessage, Invocation, Parsed,
+    RawArguments, RawValue, StreamItem,
 };
 
 /// What a transport can carry.
@@ -61,7 +63,10 @@ impl ProtocolError {
     /// A fault that ASP.NET Core reports as `InvalidDataException`.
     #[must_use]
     pub fn invalid_data(message: impl Into<String>) -> Self {
-        Self { exception: "InvalidDataException", message: message.into() }
+        Self {
+            exception: "InvalidDataException",
+            message: message.into(),
+        }
     }
 }
 
@@ -70,6 +75,12 @@ impl ProtocolError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot write the value: {0}")]
 pub struct WriteError(pub String);
+
+impl serde::ser::Error for WriteError {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
 
 /// Raw bytes that are no value of the wanted type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +94,9 @@ impl HubProtocol {
     /// The encoding of that name; letter case does not matter.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|protocol| protocol.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
     }
 
     /// The name in the handshake.
@@ -133,7 +146,9 @@ impl HubProtocol {
         stream_ids: &[&str],
     ) -> Result<(), WriteError> {
         match self {
-            Self::Json => json::write_invocation(out, 1, invocation_id, target, arguments, stream_ids),
+            Self::Json => {
+                json::write_invocation(out, 1, invocation_id, target, arguments, stream_ids)
+            }
             Self::MessagePack => {
                 messagepack::write_invocation(out, 1, invocation_id, target, arguments, stream_ids)
             }
@@ -156,9 +171,14 @@ impl HubProtocol {
             Self::Json => {
                 json::write_invocation(out, 4, Some(invocation_id), target, arguments, stream_ids)
             }
-            Self::MessagePack => {
-                messagepack::write_invocation(out, 4, Some(invocation_id), target, arguments, stream_ids)
-            }
+            Self::MessagePack => messagepack::write_invocation(
+                out,
+                4,
+                Some(invocation_id),
+                target,
+                arguments,
+                stream_ids,
+            ),
         }
     }
 

@@ -1,0 +1,353 @@
+//! The handshake: the first message of a connection, JSON text whatever the
+//! encoding of the messages after it.
+//!
+//! Owns its parsing, the choice of protocol and the answers, in ASP.NET Core's
+//! words. It does not wait for the bytes, nor limit their number: the
+//! connection does.
+
+use super::json::{self, Fault, ReadError, Reader};
+use super::{HubProtocol, MAX_VERSION, ProtocolError, TransferFormat};
+
+/// What a client is told whose request comes too late or is too long.
+pub const CANCELED: &str = "Handshake was canceled.";
+
+/// What [`parse_request`] found at the start of its input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandshakeParsed {
+    /// A request; the first `consumed` bytes of the input are it.
+    Request {
+        /// The request.
+        request: HandshakeRequest,
+        /// Its length with the separator. Hub messages may follow.
+        consumed: usize,
+    },
+    /// No whole request yet.
+    Incomplete,
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandshakeRequest {
+    /// The protocol's name as the client spelt it.
+    pub protocol: String,
+    /// The protocol's version.
+    pub version: i32,
+}
+
+/// Why a handshake fails. The text is what the client is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// No protocol of that name.
+    #[error("The protocol '{protocol}' is not supported.")]
+    UnknownProtocol {
+        /// The name as the client spelt it.
+        protocol: String,
+    },
+    /// A later version than [`MAX_VERSION`].
+    #[error("The server does not support version {version} of the '{protocol}' protocol.")]
+    UnsupportedVersion {
+        /// The name as the client spelt it.
+        protocol: String,
+        /// The version asked for.
+        version: i32,
+    },
+    /// A binary protocol on a transport that carries only text.
+    #[error(
+        "Cannot use the '{protocol}' protocol on the current transport. The transport does not \
+         support '{}' transfer format.",
+        format_name(*.format)
+    )]
+    TransferFormat {
+        /// The protocol.
+        protocol: &'static str,
+        /// What it needs.
+        format: TransferFormat,
+    },
+    /// Bytes that are no handshake request.
+    #[error("An unexpected error occurred during connection handshake.")]
+    Malformed(#[source] ProtocolError),
+}
+
+impl HandshakeError {
+    /// The text for a client of a hub that shows detailed errors.
+    #[must_use]
+    pub fn detailed(&self) -> String {
+        match self {
+            Self::Malformed(cause) => format!("{self} {}: {}", cause.exception, cause.message),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Reads the request at the start of `input`.
+///
+/// # Errors
+/// [`HandshakeError::Malformed`] for a text that is no request.
+pub fn parse_request(input: &[u8]) -> Result<HandshakeParsed, HandshakeError> {
+    let Some(end) = memchr::memchr(json::RECORD_SEPARATOR, input) else {
+        return Ok(HandshakeParsed::Incomplete);
+    };
+    let text = &input[..end];
+    let request = read_request(text).map_err(|error| {
+        HandshakeError::Malformed(match error {
+            ReadError::Fault(fault) => json_fault(fault, text),
+            ReadError::Protocol(error) => error,
+        })
+    })?;
+    Ok(HandshakeParsed::Request {
+        request,
+        consumed: end + 1,
+    })
+}
+
+/// Property names are compared with case, the last doubled one counts, unknown
+/// ones and text behind the object are ignored.
+fn read_request(text: &[u8]) -> Result<HandshakeRequest, ReadError> {
+    let mut reader = Reader::new(text);
+    json::enter_message(&mut reader)?;
+    let (mut protocol, mut version) = (None, None);
+    while let Some(name) = reader.next_name()? {
+        match name.name().as_deref() {
+            Some(b"protocol") => protocol = Some(json::read_string(&mut reader, "protocol")?),
+            Some(b"version") => version = Some(json::read_int32(&mut reader, "version")?),
+            _ => reader.skip_value()?,
+        }
+    }
+    let missing =
+        |name| ProtocolError::invalid_data(format!("Missing required property '{name}'."));
+    Ok(HandshakeRequest {
+        protocol: protocol.ok_or_else(|| missing("protocol"))?.into_owned(),
+        version: version.ok_or_else(|| missing("version"))?,
+    })
+}
+
+fn json_fault(fault: Fault, text: &[u8]) -> ProtocolError {
+    ProtocolError {
+        exception: "JsonReaderException",
+        message: fault.describe(text),
+    }
+}
+
+impl HandshakeRequest {
+    /// The protocol to speak, from those that a hub supports, on a transport
+    /// that carries `transport`: a binary one carries text as well.
+    ///
+    /// # Errors
+    /// The first thing that stands against it.
+    pub fn accept(
+        &self,
+        supported: &[HubProtocol],
+        transport: TransferFormat,
+    ) -> Result<HubProtocol, HandshakeError> {
+        let protocol = HubProtocol::from_name(&self.protocol)
+            .filter(|protocol| supported.contains(protocol))
+            .ok_or_else(|| HandshakeError::UnknownProtocol {
+                protocol: self.protocol.clone(),
+            })?;
+        if self.version > MAX_VERSION {
+            return Err(HandshakeError::UnsupportedVersion {
+                protocol: self.protocol.clone(),
+                version: self.version,
+            });
+        }
+        let format = protocol.transfer_format();
+        if format == TransferFormat::Binary && transport == TransferFormat::Text {
+            return Err(HandshakeError::TransferFormat {
+                protocol: protocol.name(),
+                format,
+            });
+        }
+        Ok(protocol)
+    }
+}
+
+/// The protocol to speak, where a hub supports all of [`HubProtocol::ALL`]:
+/// see [`HandshakeRequest::accept`].
+///
+/// # Errors
+/// The first thing that stands against it.
+pub fn accept(
+    request: &HandshakeRequest,
+    transport: TransferFormat,
+) -> Result<HubProtocol, HandshakeError> {
+    request.accept(&HubProtocol::ALL, transport)
+}
+
+/// Appends the answer: success, or why not.
+pub fn write_response(out: &mut Vec<u8>, error: Option<&str>) {
+    out.push(b'{');
+    if let Some(error) = error {
+        out.extend_from_slice(br#""error":"#);
+        json::write_string(out, error);
+    }
+    out.extend_from_slice(&[b'}', json::RECORD_SEPARATOR]);
+}
+
+fn format_name(format: TransferFormat) -> &'static str {
+    match format {
+        TransferFormat::Text => "Text",
+        TransferFormat::Binary => "Binary",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> Result<HubProtocol, String> {
+        let input = format!("{text}\x1e");
+        match parse_request(input.as_bytes()) {
+            Ok(HandshakeParsed::Request { request, consumed }) => {
+                assert_eq!(consumed, input.len());
+                request
+                    .accept(&[HubProtocol::Json], TransferFormat::Binary)
+                    .map_err(|error| error.detailed())
+            }
+            Ok(HandshakeParsed::Incomplete) => panic!("{text}"),
+            Err(error) => {
+                assert_eq!(
+                    error.to_string(),
+                    "An unexpected error occurred during connection handshake."
+                );
+                Err(error.detailed())
+            }
+        }
+    }
+
+    #[test]
+    fn requests_are_accepted_as_recorded() {
+        for text in [
+            r#"{"protocol":"json","version":1}"#,
+            r#"{"protocol":"json","version":2}"#,
+            r#"{"protocol":"json","version":0}"#,
+            r#"{"protocol":"json","version":-1}"#,
+            r#"{"protocol":"JSON","version":1}"#,
+            r#"{"protocol":"nope","protocol":"json","version":9,"version":1}"#,
+            r#"{"protocol":"json","version":1}x"#,
+            r#"{"protocol":"json","version":1,"x":["y"]}"#,
+        ] {
+            assert_eq!(answer(text), Ok(HubProtocol::Json), "{text}");
+        }
+    }
+
+    #[test]
+    fn choices_are_refused_as_recorded() {
+        for (text, refused) in [
+            (
+                r#"{"protocol":"json","version":3}"#,
+                "The server does not support version 3 of the 'json' protocol.",
+            ),
+            (
+                r#"{"protocol":"JSON","version":3}"#,
+                "The server does not support version 3 of the 'JSON' protocol.",
+            ),
+            (
+                r#"{"protocol":"nope<>&\u00e9","version":1}"#,
+                "The protocol 'nope<>&\u{e9}' is not supported.",
+            ),
+            (
+                r#"{"protocol":"messagepack","version":1}"#,
+                "The protocol 'messagepack' is not supported.",
+            ),
+        ] {
+            assert_eq!(answer(text).unwrap_err(), refused);
+        }
+    }
+
+    #[test]
+    fn malformed_requests_are_refused_as_recorded() {
+        let prefix = "An unexpected error occurred during connection handshake. ";
+        for (text, detail) in [
+            (
+                r#"{"protocol":"json","version":1"#,
+                "JsonReaderException: '1' is an invalid end of a number. Expected a delimiter. \
+                 LineNumber: 0 | BytePositionInLine: 30.",
+            ),
+            (
+                "",
+                "JsonReaderException: The input does not contain any JSON tokens. Expected the \
+                 input to start with a valid JSON token, when isFinalBlock is true. LineNumber: 0 \
+                 | BytePositionInLine: 0.",
+            ),
+            (
+                r#"["json",1]"#,
+                "InvalidDataException: Unexpected JSON Token Type 'Array'. Expected a JSON Object.",
+            ),
+            (
+                "hello",
+                "JsonReaderException: 'h' is an invalid start of a value. LineNumber: 0 | \
+                 BytePositionInLine: 0.",
+            ),
+        ] {
+            assert_eq!(answer(text).unwrap_err(), format!("{prefix}{detail}"));
+        }
+        for text in [
+            r#"{"protocol":"json","version":2147483648}"#,
+            r#"{"protocol":"json","version":1.0}"#,
+            r#"{"protocol":"json","version":null}"#,
+            r#"{"protocol":"json"}"#,
+            r#"{"version":1}"#,
+            r#"{"protocol":null,"version":1}"#,
+            r#"{"protocol":5,"version":1}"#,
+            "{}",
+            r#"{"type":1,"invocationId":"1","target":"Echo","arguments":["x"]}"#,
+            r#"{"protocol":"json",/*c*/"version":1}"#,
+            r#"{"Protocol":"json","Version":1}"#,
+        ] {
+            assert!(answer(text).unwrap_err().starts_with(prefix), "{text}");
+        }
+    }
+
+    #[test]
+    fn hub_messages_may_follow() {
+        let input = b"{\"protocol\":\"json\",\"version\":1}\x1e{\"type\":6}\x1e";
+        match parse_request(input).unwrap() {
+            HandshakeParsed::Request { consumed, .. } => {
+                assert_eq!(&input[consumed..], b"{\"type\":6}\x1e")
+            }
+            HandshakeParsed::Incomplete => panic!(),
+        }
+        assert_eq!(
+            parse_request(b"{\"protocol\":\"json\",\"version\":1}"),
+            Ok(HandshakeParsed::Incomplete)
+        );
+    }
+
+    #[test]
+    fn a_binary_protocol_needs_a_binary_transport() {
+        let request = HandshakeRequest {
+            protocol: "MessagePack".to_owned(),
+            version: 1,
+        };
+        assert_eq!(
+            request.accept(&HubProtocol::ALL, TransferFormat::Binary),
+            Ok(HubProtocol::MessagePack)
+        );
+        assert_eq!(
+            request
+                .accept(&HubProtocol::ALL, TransferFormat::Text)
+                .unwrap_err()
+                .to_string(),
+            "Cannot use the 'messagepack' protocol on the current transport. The transport does \
+             not support 'Binary' transfer format."
+        );
+    }
+
+    #[test]
+    fn answers_are_written_as_recorded() {
+        let answer = |error| {
+            let mut out = Vec::new();
+            write_response(&mut out, error);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(answer(None), "{}\x1e");
+        assert_eq!(
+            answer(Some("The protocol 'nope<>&\u{e9}' is not supported.")),
+            "{\"error\":\"The protocol 'nope<>&\u{e9}' is not supported.\"}\x1e"
+        );
+        assert_eq!(
+            answer(Some(CANCELED)),
+            "{\"error\":\"Handshake was canceled.\"}\x1e"
+        );
+    }
+}
