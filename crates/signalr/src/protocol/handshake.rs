@@ -8,12 +8,9 @@
 use super::json::{self, Fault, ReadError, Reader};
 use super::{HubProtocol, MAX_VERSION, ProtocolError, TransferFormat};
 
-/// What a client is told whose request comes too late or is too long.
-pub const CANCELED: &str = "Handshake was canceled.";
-
 /// What [`parse_request`] found at the start of its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HandshakeParsed {
+pub enum ParsedRequest {
     /// A request; the first `consumed` bytes of the input are it.
     Request {
         /// The request.
@@ -63,6 +60,9 @@ pub enum HandshakeError {
         /// What it needs.
         format: TransferFormat,
     },
+    /// The request came too late or was too long.
+    #[error("Handshake was canceled.")]
+    Canceled,
     /// Bytes that are no handshake request.
     #[error("An unexpected error occurred during connection handshake.")]
     Malformed(#[source] ProtocolError),
@@ -83,9 +83,9 @@ impl HandshakeError {
 ///
 /// # Errors
 /// [`HandshakeError::Malformed`] for a text that is no request.
-pub fn parse_request(input: &[u8]) -> Result<HandshakeParsed, HandshakeError> {
+pub fn parse_request(input: &[u8]) -> Result<ParsedRequest, HandshakeError> {
     let Some(end) = memchr::memchr(json::RECORD_SEPARATOR, input) else {
-        return Ok(HandshakeParsed::Incomplete);
+        return Ok(ParsedRequest::Incomplete);
     };
     let text = &input[..end];
     let request = read_request(text).map_err(|error| {
@@ -94,7 +94,7 @@ pub fn parse_request(input: &[u8]) -> Result<HandshakeParsed, HandshakeError> {
             ReadError::Protocol(error) => error,
         })
     })?;
-    Ok(HandshakeParsed::Request {
+    Ok(ParsedRequest::Request {
         request,
         consumed: end + 1,
     })
@@ -161,18 +161,6 @@ impl HandshakeRequest {
     }
 }
 
-/// The protocol to speak, where a hub supports all of [`HubProtocol::ALL`]:
-/// see [`HandshakeRequest::accept`].
-///
-/// # Errors
-/// The first thing that stands against it.
-pub fn accept(
-    request: &HandshakeRequest,
-    transport: TransferFormat,
-) -> Result<HubProtocol, HandshakeError> {
-    request.accept(&HubProtocol::ALL, transport)
-}
-
 /// Appends the answer: success, or why not.
 pub fn write_response(out: &mut Vec<u8>, error: Option<&str>) {
     out.push(b'{');
@@ -197,13 +185,13 @@ mod tests {
     fn answer(text: &str) -> Result<HubProtocol, String> {
         let input = format!("{text}\x1e");
         match parse_request(input.as_bytes()) {
-            Ok(HandshakeParsed::Request { request, consumed }) => {
+            Ok(ParsedRequest::Request { request, consumed }) => {
                 assert_eq!(consumed, input.len());
                 request
                     .accept(&[HubProtocol::Json], TransferFormat::Binary)
                     .map_err(|error| error.detailed())
             }
-            Ok(HandshakeParsed::Incomplete) => panic!("{text}"),
+            Ok(ParsedRequest::Incomplete) => panic!("{text}"),
             Err(error) => {
                 assert_eq!(
                     error.to_string(),
@@ -302,14 +290,14 @@ mod tests {
     fn hub_messages_may_follow() {
         let input = b"{\"protocol\":\"json\",\"version\":1}\x1e{\"type\":6}\x1e";
         match parse_request(input).unwrap() {
-            HandshakeParsed::Request { consumed, .. } => {
+            ParsedRequest::Request { consumed, .. } => {
                 assert_eq!(&input[consumed..], b"{\"type\":6}\x1e")
             }
-            HandshakeParsed::Incomplete => panic!(),
+            ParsedRequest::Incomplete => panic!(),
         }
         assert_eq!(
             parse_request(b"{\"protocol\":\"json\",\"version\":1}"),
-            Ok(HandshakeParsed::Incomplete)
+            Ok(ParsedRequest::Incomplete)
         );
     }
 
@@ -346,7 +334,7 @@ mod tests {
             "{\"error\":\"The protocol 'nope<>&\u{e9}' is not supported.\"}\x1e"
         );
         assert_eq!(
-            answer(Some(CANCELED)),
+            answer(Some(&HandshakeError::Canceled.to_string())),
             "{\"error\":\"Handshake was canceled.\"}\x1e"
         );
     }
