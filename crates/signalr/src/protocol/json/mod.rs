@@ -8,6 +8,7 @@
 mod parse;
 mod members;
 mod reader;
+mod scalar;
 mod text;
 mod fault;
 mod write;

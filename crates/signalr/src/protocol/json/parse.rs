@@ -131,3 +131,5 @@ fn missing(name: &str) -> ProtocolError {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod refusals;

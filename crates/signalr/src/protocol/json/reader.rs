@@ -1,5 +1,5 @@
 //! A strict JSON reader over bytes in memory: finds where each value begins
-//! and ends, and nothing more. The grammar is RFC 8259 without extensions, at
+//! and ends, and nothing more; strings and numbers are in `scalar.rs`. The grammar is RFC 8259 without extensions, at
 //! most [`MAX_DEPTH`] objects and arrays deep, so its recursion is bounded.
 //! Like System.Text.Json's reader it does not look inside strings for valid
 //! UTF-8: that is checked when a string is decoded.
@@ -38,11 +38,11 @@ impl Kind {
 
 #[derive(Debug)]
 pub(in crate::protocol) struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-    depth: u8,
+    pub(super) text: &'a [u8],
+    pub(super) at: usize,
+    pub(super) depth: u8,
     /// The last token opened an object or an array, so no comma may follow.
-    opened: bool,
+    pub(super) opened: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -147,81 +147,6 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// The string at which [`Self::kind`] stopped.
-    pub(in crate::protocol) fn string(&mut self) -> Result<Text<'a>, Fault> {
-        let start = self.at + 1;
-        let mut escaped = false;
-        self.at = start;
-        loop {
-            match self.text.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.skip_escape()?;
-                }
-                Some(byte @ ..0x20) => return Err(self.fault(FaultKind::InString(*byte))),
-                Some(_) => self.at += 1,
-                None => return Err(self.fault(FaultKind::StringUnfinished)),
-            }
-        }
-        let raw = self.since(start);
-        self.at += 1;
-        self.opened = false;
-        Ok(Text::new(raw, escaped))
-    }
-
-    /// The number at which [`Self::kind`] stopped.
-    pub(in crate::protocol) fn number(&mut self) -> Result<&'a [u8], Fault> {
-        let start = self.at;
-        if self.text.get(self.at) == Some(&b'-') {
-            self.at += 1;
-        }
-        if self.text.get(self.at) == Some(&b'0') {
-            self.at += 1;
-            if let Some(byte @ b'0'..=b'9') = self.text.get(self.at) {
-                return Err(self.fault(FaultKind::LeadingZero(*byte)));
-            }
-        } else {
-            self.digits(FaultKind::AfterSign)?;
-        }
-        if self.text.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits(FaultKind::AfterPoint)?;
-        }
-        if let Some(b'e' | b'E') = self.text.get(self.at) {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.text.get(self.at) {
-                self.at += 1;
-            }
-            self.digits(FaultKind::AfterExponent)?;
-        }
-        self.end_of_number()?;
-        self.opened = false;
-        Ok(self.since(start))
-    }
-
-    fn literal(&mut self, literal: &'static str) -> Result<(), Fault> {
-        for expected in literal.bytes() {
-            match self.text.get(self.at) {
-                Some(byte) if *byte == expected => self.at += 1,
-                Some(byte) => {
-                    return Err(self.fault(FaultKind::Literal {
-                        byte: *byte,
-                        literal,
-                    }));
-                }
-                None => {
-                    return Err(self.fault(FaultKind::Literal {
-                        byte: expected,
-                        literal,
-                    }));
-                }
-            }
-        }
-        self.opened = false;
-        Ok(())
-    }
-
     fn enter(&mut self, too_deep: FaultKind) -> Result<(), Fault> {
         if self.depth == MAX_DEPTH {
             return Err(self.fault(too_deep));
@@ -262,50 +187,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn skip_escape(&mut self) -> Result<(), Fault> {
-        self.at += 1;
-        match self.text.get(self.at) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                self.at += 1;
-                for _ in 0..4 {
-                    match self.text.get(self.at) {
-                        Some(byte) if byte.is_ascii_hexdigit() => self.at += 1,
-                        Some(byte) => return Err(self.fault(FaultKind::HexDigit(*byte))),
-                        None => return Err(self.fault(FaultKind::StringUnfinished)),
-                    }
-                }
-            }
-            Some(byte) => return Err(self.fault(FaultKind::Escape(*byte))),
-            None => return Err(self.fault(FaultKind::StringUnfinished)),
-        }
-        Ok(())
-    }
-
-    /// Goes past one digit or more.
-    fn digits(&mut self, otherwise: impl Fn(u8) -> FaultKind) -> Result<(), Fault> {
-        match self.text.get(self.at) {
-            Some(b'0'..=b'9') => {}
-            Some(byte) => return Err(self.fault(otherwise(*byte))),
-            None => return Err(self.fault(FaultKind::DigitMissingAtEnd)),
-        }
-        while let Some(b'0'..=b'9') = self.text.get(self.at) {
-            self.at += 1;
-        }
-        Ok(())
-    }
-
-    /// A number may end the text only where it is the whole text.
-    fn end_of_number(&self) -> Result<(), Fault> {
-        match self.text.get(self.at) {
-            Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n') => Ok(()),
-            Some(byte) => Err(self.fault(FaultKind::EndOfNumber(*byte))),
-            None if self.depth == 0 => Ok(()),
-            None => Err(self.fault(FaultKind::EndOfNumber(self.text[self.at - 1]))),
-        }
-    }
-
-    fn fault(&self, kind: FaultKind) -> Fault {
+    pub(super) fn fault(&self, kind: FaultKind) -> Fault {
         Fault { at: self.at, kind }
     }
 }

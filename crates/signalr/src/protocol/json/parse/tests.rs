@@ -1,4 +1,4 @@
-//! What the JSON parser accepts and refuses; each case is from a transcript of
+//! What the JSON parser accepts; each case is from a transcript of
 //! ASP.NET Core's server.
 
 use super::*;
@@ -10,13 +10,6 @@ fn message(text: &str) -> HubMessage<'_> {
             message
         }
         other => panic!("{text}: {other:?}"),
-    }
-}
-
-fn refusal(text: &str) -> String {
-    match parse(format!("{text}\x1e").as_bytes()) {
-        Err(error) => format!("{}: {}", error.exception, error.message),
-        Ok(parsed) => panic!("{text}: {parsed:?}"),
     }
 }
 
@@ -83,10 +76,6 @@ fn an_empty_id_is_none_and_any_other_is_kept() {
 fn an_empty_target_passes_to_the_hub() {
     let text = "{\"type\":1,\"invocationId\":\"1\",\"target\":\"\",\"arguments\":[]}\x1e";
     assert_eq!(invocation(text).target, "");
-    assert_eq!(
-        refusal("{\"type\":1,\"invocationId\":\"1\",\"target\":\"\"}"),
-        "InvalidDataException: Missing required property 'target'."
-    );
 }
 
 #[test]
@@ -190,176 +179,6 @@ fn unknown_types_are_skipped() {
 }
 
 #[test]
-fn malformed_text_is_refused_as_recorded() {
-    let deep = format!("{{\"type\":6,\"x\":{}{}}}", "[".repeat(64), "]".repeat(64));
-    for text in [
-        "nonsense",
-        "",
-        "  ",
-        "{\"type\":1,",
-        "{\"type\":1,\"target\":\"Ec",
-        "{\"type\":6,}",
-        "{'type':6}",
-        "\u{feff}{\"type\":6}",
-        &deep,
-        "{\"type\":1,\"invocationId\":\"1\",\"target\":\"Echo\",\"arguments\":[\"x\",}]}",
-        "{\"type\":1,\"invocationId\":\"1\",\"target\":\"Echo\",\"arguments\":[nope]}",
-        "{\"type\":1,\"invocationId\":\"1\",\"target\":\"EchoInt\",\"arguments\":[01]}",
-        "{\"type\":1,\"invocationId\":\"1\",\"target\":\"EchoDouble\",\"arguments\":[NaN]}",
-    ] {
-        assert_eq!(
-            refusal(text),
-            "InvalidDataException: Error reading JSON.",
-            "{text}"
-        );
-    }
-}
-
-#[test]
-fn an_argument_may_be_sixty_two_levels_deep() {
-    let nested = |depth: usize| {
-        let argument = "[".repeat(depth) + &"]".repeat(depth);
-        format!(
-            "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"EchoAny\",\"arguments\":[{argument}]}}\x1e"
-        )
-    };
-    assert_eq!(echo(&nested(62)).2.len(), 1);
-    assert!(parse(nested(63).as_bytes()).is_err());
-}
-
-#[test]
-fn wrong_kinds_are_refused_as_recorded() {
-    let invocation = |member| format!("{{\"type\":1,{member},\"x\":1}}");
-    for (member, refused) in [
-        ("\"target\":null", "Expected 'target' to be of type String."),
-        ("\"target\":5", "Expected 'target' to be of type String."),
-        (
-            "\"arguments\":{\"s\":\"x\"}",
-            "Expected 'arguments' to be of type Array.",
-        ),
-        (
-            "\"arguments\":\"x\"",
-            "Expected 'arguments' to be of type Array.",
-        ),
-        (
-            "\"arguments\":null",
-            "Expected 'arguments' to be of type Array.",
-        ),
-        (
-            "\"invocationId\":{}",
-            "Expected 'invocationId' to be of type String.",
-        ),
-        (
-            "\"invocationId\":null",
-            "Expected 'invocationId' to be of type String.",
-        ),
-        (
-            "\"headers\":null",
-            "Expected 'headers' to be of type StartObject.",
-        ),
-        (
-            "\"headers\":{\"a\":5}",
-            "Expected header 'a' to be of type String.",
-        ),
-        (
-            "\"headers\":{\"a\":null}",
-            "Expected header 'a' to be of type String.",
-        ),
-        (
-            "\"streamIds\":null",
-            "Expected 'streamIds' to be of type Array.",
-        ),
-        (
-            "\"streamIds\":[null]",
-            "Null value for 'streamIds' is not valid.",
-        ),
-        ("\"error\":null", "Expected 'error' to be of type String."),
-        ("\"error\":5", "Expected 'error' to be of type String."),
-        (
-            "\"allowReconnect\":\"x\"",
-            "Expected 'allowReconnect' to be true or false.",
-        ),
-        ("\"type\":\"1\"", "Expected 'type' to be of type Number."),
-        (
-            "\"sequenceId\":\"1\"",
-            "Expected 'sequenceId' to be of type Number.",
-        ),
-        ("\"target\":nope", "Error reading JSON."),
-    ] {
-        assert_eq!(
-            refusal(&invocation(member)),
-            format!("InvalidDataException: {refused}")
-        );
-    }
-    assert_eq!(
-        refusal(&invocation("\"streamIds\":[1]")),
-        "InvalidOperationException: Cannot get the value of a token type 'Number' as a string."
-    );
-    for number in ["99999999999", "1.5", "1.0", "1e0"] {
-        assert_eq!(
-            refusal(&format!("{{\"type\":{number}}}")),
-            "FormatException: Either the JSON value is not in a supported format, or is out of \
-             bounds for an Int32."
-        );
-    }
-}
-
-#[test]
-fn what_is_no_object_is_refused_by_its_kind() {
-    for (text, kind) in [
-        ("[]", "Array"),
-        ("42", "Number"),
-        ("null", "Null"),
-        ("\"x\"", "String"),
-    ] {
-        assert_eq!(
-            refusal(text),
-            format!(
-                "InvalidDataException: Unexpected JSON Token Type '{kind}'. Expected a JSON Object."
-            )
-        );
-    }
-}
-
-#[test]
-fn what_a_type_requires_is_missed_as_recorded() {
-    for (text, name) in [
-        ("{}", "type"),
-        (
-            "{\"type\":1,\"invocationId\":\"1\",\"arguments\":[]}",
-            "target",
-        ),
-        ("{\"type\":1,\"arguments\":[]}", "target"),
-        (
-            "{\"type\":1,\"invocationId\":\"1\",\"target\":\"Void\"}",
-            "arguments",
-        ),
-        (
-            "{\"type\":1,\"invocationId\":\"1\",\"target\":\"U\",\"streamIds\":[\"s\"]}",
-            "arguments",
-        ),
-        ("{\"type\":2,\"item\":1}", "invocationId"),
-        ("{\"type\":2,\"invocationId\":\"1\"}", "item"),
-        ("{\"type\":3,\"result\":1}", "invocationId"),
-        (
-            "{\"type\":4,\"target\":\"Stream\",\"arguments\":[2]}",
-            "invocationId",
-        ),
-        ("{\"type\":5}", "invocationId"),
-        ("{\"type\":8}", "sequenceId"),
-    ] {
-        assert_eq!(
-            refusal(text),
-            format!("InvalidDataException: Missing required property '{name}'.")
-        );
-    }
-    assert_eq!(
-        refusal("{\"type\":3,\"invocationId\":\"nope\",\"error\":\"e\",\"result\":1}"),
-        "InvalidDataException: The 'error' and 'result' properties are mutually exclusive."
-    );
-}
-
-#[test]
 fn a_message_without_its_end_is_incomplete() {
     let text = b"{\"type\":1,\"target\":\"Echo\",\"arguments\":[]}";
     for length in 0..=text.len() {
@@ -376,4 +195,16 @@ fn strings_without_escapes_are_borrowed() {
         invocation.invocation_id,
         Some(std::borrow::Cow::Borrowed(_))
     ));
+}
+
+#[test]
+fn an_argument_may_be_sixty_two_levels_deep() {
+    let nested = |depth: usize| {
+        let argument = "[".repeat(depth) + &"]".repeat(depth);
+        format!(
+            "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"EchoAny\",\"arguments\":[{argument}]}}\x1e"
+        )
+    };
+    assert_eq!(echo(&nested(62)).2.len(), 1);
+    assert!(parse(nested(63).as_bytes()).is_err());
 }
