@@ -7,29 +7,40 @@ use super::oklab::Planes;
 use super::regions::{Neighbours, Regions};
 
 /// Bins a side of the histogram over `red` and `yellow`.
-const BINS: usize = 40;
+const BINS: usize = 64;
 /// Width of a bin; the histogram spans plus and minus half of `BINS` of them.
-const BIN: f32 = 0.02;
-/// A colour with at least this share of the background is a background colour.
-const COMMON: f32 = 0.002;
+const BIN: f32 = 0.0125;
+/// The most common colours that together make up this share of the background
+/// are its colours; the rest are specks and blurred edges.
+const COMMON: f32 = 0.92;
+/// And each of them holds at least this share of it: a lesion that runs out of
+/// the leaf is counted with the background, but is small and many-coloured.
+const LEAST: f32 = 0.004;
+/// Darker than this, colour is noise.
+const DARKEST: f32 = 0.16;
 /// How far from green tissue the background begins, over the photo's mean side.
 const FAR: f32 = 0.035;
 /// A smaller share of the photo is no background, but the heart of a lesion.
 const BULK: f64 = 0.01;
 
+/// Far pixels of a colour that no tissue has.
+const PLAIN: u8 = 1;
+/// Far pixels that could be soil or wood as well as dead tissue.
+const COLOURED: u8 = 2;
+
 /// Which colours the background has, and how bright it is in each.
 #[derive(Debug)]
 pub(super) struct Background {
-    /// Share of the background by chromaticity, smoothed over the neighbours.
-    share: Vec<f32>,
+    /// Whether the background has this chromaticity.
+    common: Vec<bool>,
     /// The brightest that the background is by chromaticity.
     brightest: Vec<f32>,
 }
 
 impl Background {
-    /// Learns from the pixels that are far from all green ones. `gaps` are the
-    /// regions of the map `green`.
-    pub(super) fn of(planes: &Planes, green: &[u8], gaps: &Regions) -> Self {
+    /// Learns from the pixels that are far from all green ones.
+    pub(super) fn of(planes: &Planes, green: &[u8]) -> Self {
+        let gaps = Regions::of(green, planes.width, Neighbours::Four);
         let far = far_from(green, planes.width);
         let open: Vec<u8> = (0..green.len())
             .map(|at| u8::from(far[at] && gaps.at(at).at_edge))
@@ -39,7 +50,14 @@ impl Background {
         let mut count = vec![0.0_f32; BINS * BINS];
         let (mut sum, mut squares) = (count.clone(), count.clone());
         for at in 0..green.len() {
-            if open[at] == 1 && regions.at(at).area >= bulk {
+            let lit = planes.lightness[at] > DARKEST;
+            let region = regions.at(at);
+            let behind = match region.class {
+                PLAIN => region.area >= bulk,
+                COLOURED => region.area >= bulk && region.at_edge,
+                _ => false,
+            };
+            if lit && behind {
                 let bin = bin(planes, at);
                 let lightness = planes.lightness[at];
                 count[bin] += 1.0;
@@ -47,7 +65,6 @@ impl Background {
                 squares[bin] += lightness * lightness;
             }
         }
-        let total: f32 = count.iter().sum();
         let spread = |values: &[f32]| spread_to_neighbours(values);
         let (count, sum, squares) = (spread(&count), spread(&sum), spread(&squares));
         let brightest = (0..BINS * BINS)
@@ -57,16 +74,42 @@ impl Background {
                 mean + 2.0 * variance.max(0.0).sqrt() + 0.05
             })
             .collect();
-        let share = count.iter().map(|count| count / total.max(1.0)).collect();
-        Self { share, brightest }
+        Self {
+            common: most_common(&count),
+            brightest,
+        }
     }
 
     /// Whether the background has the colour of this pixel, or the same in
     /// brighter light: a shadow of the leaf falls on the background beside it.
     pub(super) fn has(&self, planes: &Planes, at: usize) -> bool {
         let bin = bin(planes, at);
-        self.share[bin] > COMMON && planes.lightness[at] < self.brightest[bin]
+        self.common[bin] && planes.lightness[at] < self.brightest[bin]
     }
+}
+
+/// The fewest bins that hold `COMMON` of everything counted.
+fn most_common(count: &[f32]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..count.len()).filter(|&bin| count[bin] > 0.0).collect();
+    order.sort_by(|&one, &other| count[other].total_cmp(&count[one]));
+    // Each pixel was counted in nine bins.
+    let all = count.iter().sum::<f32>();
+    let (enough, least) = (COMMON * all, LEAST * all / 9.0);
+    let mut common = vec![false; count.len()];
+    let mut held = 0.0;
+    for bin in order {
+        if held >= enough || count[bin] < least {
+            break;
+        }
+        held += count[bin];
+        common[bin] = true;
+    }
+    common
+}
+
+/// Whether a colour occurs in yellow, brown or tan tissue.
+pub(super) fn tissue_coloured(planes: &Planes, at: usize) -> bool {
+    (20.0..=112.0).contains(&planes.hue[at]) && planes.saturation[at] > 0.05
 }
 
 fn bin(planes: &Planes, at: usize) -> usize {
@@ -89,7 +132,7 @@ fn spread_to_neighbours(values: &[f32]) -> Vec<f32> {
     spread
 }
 
-/// Which pixels have nothing green in the square around them.
+/// Which pixels have nothing marked in the square around them.
 fn far_from(green: &[u8], width: usize) -> Vec<bool> {
     let height = green.len() / width;
     let reach = ((green.len() as f32).sqrt() * FAR).max(3.0) as usize;

@@ -9,7 +9,7 @@
 //! along a good part of its outline? Is it of a size and brightness that a
 //! symptom can have?
 
-use super::background::Background;
+use super::background::{Background, tissue_coloured};
 use super::oklab::Planes;
 use super::reference::Reference;
 use super::regions::{Neighbours, Region, Regions};
@@ -21,6 +21,12 @@ pub(super) const GREEN: u8 = 1;
 /// Tissue of another colour that belongs to the leaf.
 pub(super) const GROWN: u8 = 2;
 
+/// An enclosed gap of this share of the photo is leaf whatever its colour:
+/// glare, a vein, a hair.
+const PINHOLE_SHARE: f64 = 0.000_3;
+/// The same for a gap that lies mostly in tissue that is no longer green.
+const HEART_SHARE: f64 = 0.02;
+
 /// What a region of not-green colour shows of its surroundings.
 #[derive(Debug, Clone, Copy, Default)]
 struct Setting {
@@ -30,17 +36,24 @@ struct Setting {
     lightness: f32,
     /// Sum of the saturation of its pixels.
     saturation: f32,
+    /// Sums of its colour coordinates.
+    red: f32,
+    yellow: f32,
     /// Sum of the colour steps across `contact`.
     step: f32,
 }
 
 /// Marks each pixel as `OUTSIDE`, `GREEN` or `GROWN`.
-pub(super) fn leaf(planes: &Planes, green: &[u8], reference: &Reference) -> Vec<u8> {
+pub(super) fn leaf(
+    planes: &Planes,
+    green: &[u8],
+    background: &Background,
+    reference: &Reference,
+) -> Vec<u8> {
     let width = planes.width;
     let gaps = Regions::of(green, width, Neighbours::Four);
-    let background = Background::of(planes, green, &gaps);
     let candidate: Vec<u8> = (0..green.len())
-        .map(|at| u8::from(green[at] == 0 && may_be_tissue(planes, at, gaps.at(at), &background)))
+        .map(|at| u8::from(green[at] == 0 && may_be_tissue(planes, at, gaps.at(at), background)))
         .collect();
     let regions = Regions::of(&candidate, width, Neighbours::Four);
     let settings = settings(planes, green, &regions);
@@ -59,7 +72,84 @@ pub(super) fn leaf(planes: &Planes, green: &[u8], reference: &Reference) -> Vec<
             *leaf = GROWN;
         }
     }
+    fill(&mut leaf, width);
+    drop_rims(&mut leaf, width);
     leaf
+}
+
+/// Takes in enclosed gaps of any colour: small ones, and larger ones that lie in
+/// tissue which is itself no longer green, as the black heart of a lesion does.
+/// A gap between green leaves stays what it is.
+fn fill(leaf: &mut [u8], width: usize) {
+    let outside: Vec<u8> = leaf.iter().map(|&kind| u8::from(kind == OUTSIDE)).collect();
+    let gaps = Regions::of(&outside, width, Neighbours::Four);
+    let mut shore = vec![0_u32; gaps.regions.len()];
+    let mut meet = |gap: usize, other: usize| {
+        if outside[gap] == 1 && leaf[other] == GROWN {
+            shore[gaps.label[gap] as usize] += 1;
+        }
+    };
+    for at in 0..leaf.len() {
+        if (at + 1) % width != 0 {
+            meet(at, at + 1);
+            meet(at + 1, at);
+        }
+        if at + width < leaf.len() {
+            meet(at, at + width);
+            meet(at + width, at);
+        }
+    }
+    let photo = leaf.len() as f64;
+    for (at, leaf) in leaf.iter_mut().enumerate() {
+        let gap = gaps.at(at);
+        if gap.class == 0 || gap.at_edge {
+            continue;
+        }
+        let within = shore[gaps.label[at] as usize] * 2 > gap.perimeter;
+        let most = if within { HEART_SHARE } else { PINHOLE_SHARE };
+        if f64::from(gap.area) <= most * photo {
+            *leaf = GROWN;
+        }
+    }
+}
+
+/// Takes back grown regions that are only a rim: where the leaf ends, blur
+/// mixes its colour with that behind it, and the mixture looks like a symptom.
+fn drop_rims(leaf: &mut [u8], width: usize) {
+    let regions = Regions::of(leaf, width, Neighbours::Four);
+    let rims = regions.rims(&deep(leaf, width, 1));
+    for (at, leaf) in leaf.iter_mut().enumerate() {
+        if *leaf == GROWN && rims[regions.label[at] as usize] {
+            *leaf = OUTSIDE;
+        }
+    }
+}
+
+/// Which pixels of the leaf are farther from its outline than blur reaches, a
+/// number of times.
+pub(super) fn deep(leaf: &[u8], width: usize, times: usize) -> Vec<bool> {
+    let reach = times * ((leaf.len() as f32).sqrt() / 350.0).round().max(2.0) as usize;
+    let height = leaf.len() / width;
+    // Rows first, then columns; what lies beyond the photo counts as leaf.
+    let mut near_side = vec![0_u8; leaf.len()];
+    for (row, near) in leaf
+        .chunks_exact(width)
+        .zip(near_side.chunks_exact_mut(width))
+    {
+        for (x, _) in row.iter().enumerate().filter(|(_, leaf)| **leaf == OUTSIDE) {
+            near[x.saturating_sub(reach)..(x + reach + 1).min(width)].fill(1);
+        }
+    }
+    let mut deep = vec![true; leaf.len()];
+    for y in 0..height {
+        for near_y in y.saturating_sub(reach)..=(y + reach).min(height - 1) {
+            let near = &near_side[near_y * width..][..width];
+            for (deep, near) in deep[y * width..][..width].iter_mut().zip(near) {
+                *deep &= *near == 0;
+            }
+        }
+    }
+    deep
 }
 
 /// Whether a pixel that is not green could be plant tissue by its colour.
@@ -69,8 +159,7 @@ fn may_be_tissue(planes: &Planes, at: usize, gap: &Region, background: &Backgrou
     if lightness < 0.16 || background.has(planes, at) {
         return false;
     }
-    // Yellow, orange, brown, tan.
-    if (20.0..=112.0).contains(&hue) && saturation > 0.05 {
+    if tissue_coloured(planes, at) {
         return true;
     }
     // Inside the leaf also the purple-brown of old spots, and whitish tissue;
@@ -108,6 +197,8 @@ fn settings(planes: &Planes, green: &[u8], regions: &Regions) -> Vec<Setting> {
             let setting = &mut settings[regions.label[at] as usize];
             setting.lightness += planes.lightness[at];
             setting.saturation += planes.saturation[at];
+            setting.red += planes.red[at];
+            setting.yellow += planes.yellow[at];
         }
     }
     settings
@@ -124,7 +215,7 @@ fn belongs(
     let area = region.area as f32;
     let contact = setting.contact as f32;
     let leans = contact >= 0.2 * region.perimeter as f32 || contact * contact >= 0.3 * area;
-    if !leans || area > 1.5 * green_area {
+    if !leans || area > 3.0 * green_area {
         return false;
     }
     // A petal or a fruit: large, brighter than the leaf, vivid, and set off
@@ -133,5 +224,11 @@ fn belongs(
     let bright = setting.lightness / area > reference.lightness + 0.1;
     let vivid = setting.saturation / area > 0.12;
     let set_off = setting.step / contact.max(1.0) > 0.06;
-    !(large && bright && vivid && set_off)
+    if large && bright && vivid && set_off {
+        return false;
+    }
+    // A hand or clay: redder than dead tissue, and in one large piece, where
+    // rust comes in many small ones.
+    let reddish = setting.red > 0.75 * setting.yellow;
+    !(large && reddish)
 }

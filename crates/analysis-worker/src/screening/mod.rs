@@ -25,9 +25,11 @@ pub use self::overlay::{Overlay, outline_colour};
 pub use self::report::{ANALYSER, DISCLAIMER};
 pub use self::tissue::Tissue;
 
+use self::background::Background;
 use self::oklab::Planes;
 use self::reference::Reference;
 use self::report::Circumstances;
+use self::vegetation::Greenness;
 
 /// Less green than this share of a photo is no plant: moss in a wall's joint,
 /// a reflection, an eye.
@@ -43,13 +45,16 @@ pub fn screen(photo: &[u8], progress: &mut dyn FnMut(Stage)) -> Result<Screening
     progress(Stage::Segmenting);
     let smooth = denoise::denoise(&original);
     let planes = Planes::of(&smooth);
-    let green = vegetation::green(&smooth, &planes);
+    let greenness = Greenness::of(&smooth);
+    let sure = greenness.sure(&planes);
+    let background = Background::of(&planes, &sure);
+    let green = greenness.all(&planes, &sure, &background);
     let green_area = green.iter().filter(|&&green| green == 1).count();
     if (green_area as f64) < LEAST_GREEN * green.len() as f64 {
         return Err(ScreenError::NoPlant);
     }
     let reference = Reference::of(&planes, &green);
-    let leaf = leaf::leaf(&planes, &green, &reference);
+    let leaf = leaf::leaf(&planes, &green, &background, &reference);
     progress(Stage::Classifying);
     let tissues = tissue::classify(&planes, &leaf, &reference);
     let circumstances = Circumstances {

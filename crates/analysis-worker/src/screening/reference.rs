@@ -60,6 +60,67 @@ impl Reference {
     }
 }
 
+/// How light green tissue is around each place: one side of a leaf lies in the
+/// sun, the other in shade.
+#[derive(Debug)]
+pub(super) struct LocalLight {
+    width: usize,
+    cell: usize,
+    cells_across: usize,
+    lightness: Vec<f32>,
+}
+
+impl LocalLight {
+    /// Cells along the longer side of the photo.
+    const CELLS: usize = 24;
+    /// The photo's median counts as much as this share of a cell in green pixels.
+    const PRIOR: f32 = 0.3;
+
+    /// Averages the green pixels of each cell and its eight neighbours.
+    pub(super) fn of(planes: &Planes, green: &[u8], reference: &Reference) -> Self {
+        let width = planes.width;
+        let height = green.len() / width;
+        let cell = width.max(height).div_ceil(Self::CELLS);
+        let (across, down) = (width.div_ceil(cell), height.div_ceil(cell));
+        let mut sums = vec![(0.0_f32, 0.0_f32); across * down];
+        for at in (0..green.len()).filter(|&at| green[at] == 1 && planes.hue[at] > 106.0) {
+            let (sum, count) = &mut sums[at / width / cell * across + at % width / cell];
+            *sum += planes.lightness[at];
+            *count += 1.0;
+        }
+        let prior = Self::PRIOR * (cell * cell) as f32;
+        let mut lightness = Vec::with_capacity(sums.len());
+        for y in 0..down {
+            for x in 0..across {
+                let (mut sum, mut count) = (prior * reference.lightness, prior);
+                for near_y in y.saturating_sub(1)..=(y + 1).min(down - 1) {
+                    for near_x in x.saturating_sub(1)..=(x + 1).min(across - 1) {
+                        let (near_sum, near_count) = sums[near_y * across + near_x];
+                        sum += near_sum;
+                        count += near_count;
+                    }
+                }
+                lightness.push(sum / count);
+            }
+        }
+        Self {
+            width,
+            cell,
+            cells_across: across,
+            lightness,
+        }
+    }
+
+    /// The lightness of green tissue around a pixel.
+    pub(super) fn at(&self, pixel: usize) -> f32 {
+        let (x, y) = (
+            pixel % self.width / self.cell,
+            pixel / self.width / self.cell,
+        );
+        self.lightness[y * self.cells_across + x]
+    }
+}
+
 /// A median to one part in 512 of its range, in one pass.
 #[derive(Debug)]
 struct Median {

@@ -89,6 +89,19 @@ impl Regions {
         Self { label, regions }
     }
 
+    /// Which regions lie for less than two fifths of their area at depth.
+    pub(super) fn rims(&self, deep: &[bool]) -> Vec<bool> {
+        let mut at_depth = vec![0_u32; self.regions.len()];
+        for (&label, &deep) in self.label.iter().zip(deep) {
+            at_depth[label as usize] += u32::from(deep);
+        }
+        at_depth
+            .iter()
+            .zip(&self.regions)
+            .map(|(deep, region)| deep * 5 < region.area * 2)
+            .collect()
+    }
+
     /// The region of a pixel.
     pub(super) fn at(&self, pixel: usize) -> &Region {
         &self.regions[self.label[pixel] as usize]

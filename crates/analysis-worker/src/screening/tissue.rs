@@ -3,9 +3,9 @@
 //! Owns the colour classes. Never widens or narrows the leaf, and never says
 //! what causes a colour: rust-coloured is a colour, rust is a diagnosis.
 
-use super::leaf::{GREEN, GROWN, OUTSIDE};
+use super::leaf::{GREEN, GROWN, OUTSIDE, deep};
 use super::oklab::Planes;
-use super::reference::Reference;
+use super::reference::{LocalLight, Reference};
 use super::regions::{Neighbours, Regions};
 
 /// What a pixel of the photo shows.
@@ -26,21 +26,27 @@ pub enum Tissue {
     Mildew = 5,
 }
 
-/// The pixels that are labelled `Rust` only if they touch a sure one.
+/// Yellow-brown pixels, until their region is looked at.
 const MAYBE_RUST: u8 = 6;
+/// Those that only the company of others makes rust.
+const HARDLY_RUST: u8 = 7;
+/// A patch of unsure orange larger than this share of the leaf is no pustule.
+const PUSTULE_SHARE: f32 = 0.02;
 /// A patch smaller than this share of the photo is no patch.
 const SPECK_SHARE: f64 = 0.000_02;
 
 /// Labels each pixel of the photo with a [`Tissue`].
 pub(super) fn classify(planes: &Planes, leaf: &[u8], reference: &Reference) -> Vec<Tissue> {
+    let light = LocalLight::of(planes, leaf, reference);
     let mut map: Vec<u8> = (0..leaf.len())
         .map(|at| match leaf[at] {
             OUTSIDE => Tissue::Background as u8,
-            kind => colour_class(planes, at, kind == GROWN, reference),
+            kind => colour_class(planes, at, light.at(at), kind == GROWN, reference),
         })
         .collect();
     settle_rust(&mut map, planes.width);
     keep_solid_mildew(&mut map, planes.width);
+    drop_rims(&mut map, &deep(leaf, planes.width, 1), planes.width);
     drop_specks(&mut map, planes.width);
     map.into_iter().map(tissue).collect()
 }
@@ -56,27 +62,36 @@ fn tissue(class: u8) -> Tissue {
     }
 }
 
-fn colour_class(planes: &Planes, at: usize, grown: bool, reference: &Reference) -> u8 {
+fn colour_class(planes: &Planes, at: usize, local: f32, grown: bool, reference: &Reference) -> u8 {
     let (hue, saturation) = (planes.hue[at], planes.saturation[at]);
     let lightness = planes.lightness[at];
     // Yellowed against this photo's green, but never by what is yellow-green in all plants.
-    let yellowed = (reference.hue - 14.0).clamp(98.0, 110.0);
-    if hue < 76.0 && hue > 25.0 && saturation > 0.15 && (0.25..0.78).contains(&lightness) {
+    let yellowed = (reference.hue - 12.0).clamp(98.0, 110.0);
+    // On the way to orange: a small file blurs a pustule's colour into the green around it.
+    let rusty = (reference.hue - 17.0).clamp(88.0, 103.0);
+    let vivid = saturation > 0.65 * reference.saturation && saturation > 0.115;
+    // Loss of chlorophyll makes a leaf lighter; the pigment of spores makes it darker.
+    let lighter = lightness > 1.1 * local;
+    if hue > 20.0 && hue < rusty && vivid && !lighter && lightness > 0.25 {
+        return match rusty - hue {
+            more if more > 25.0 && saturation > 0.14 => Tissue::Rust as u8,
+            more if more > 5.0 => MAYBE_RUST,
+            _ => HARDLY_RUST,
+        };
+    }
+    if hue > 25.0 && hue < 72.0 && saturation > 0.17 && lightness < 0.8 {
         return Tissue::Rust as u8;
     }
-    if hue < 84.0 && hue > 20.0 && saturation > 0.115 && (0.25..0.78).contains(&lightness) {
-        return MAYBE_RUST;
-    }
-    if hue < yellowed && hue > 60.0 && saturation > 0.13 && lightness > 0.7 * reference.lightness {
+    if hue < yellowed && hue > 68.0 && saturation > 0.12 && lightness > 0.75 * local {
         return Tissue::Chlorotic as u8;
     }
     if hue < 98.0 && hue > -45.0 && saturation > 0.03 {
         return Tissue::Necrotic as u8;
     }
-    if lightness > reference.lightness + 0.12
-        && saturation < 0.45 * reference.saturation
-        && planes.yellow[at] > -0.005
-    {
+    // Mixed with white the green keeps its hue; the gloss of the sky turns it blue.
+    let whitened = saturation < 0.03 && planes.yellow[at] > -0.01
+        || (reference.hue - 25.0..reference.hue + 12.0).contains(&hue);
+    if whitened && lightness > 1.2 * local && saturation < 0.5 * reference.saturation {
         return Tissue::Mildew as u8;
     }
     if hue < yellowed && hue > 60.0 && saturation > 0.06 {
@@ -89,28 +104,35 @@ fn colour_class(planes: &Planes, at: usize, grown: bool, reference: &Reference) 
     Tissue::Healthy as u8
 }
 
-/// A pustule is darker and duller at its rim: what touches a sure pixel is
-/// rust, what stands alone is dead tissue (hysteresis, as in Canny's edges, 1986).
+/// Settles what is yellow-brown: rust where it is small, as pustules are, or
+/// touches sure rust (hysteresis, as in Canny's edges, 1986), else yellowing.
 fn settle_rust(map: &mut [u8], width: usize) {
+    let sure = Tissue::Rust as u8;
+    let leaf_area = map
+        .iter()
+        .filter(|&&class| class != Tissue::Background as u8)
+        .count() as f32;
     let rusty: Vec<u8> = map
         .iter()
-        .map(|&class| u8::from(class == Tissue::Rust as u8 || class == MAYBE_RUST))
+        .map(|&class| u8::from(class == sure || class >= MAYBE_RUST))
         .collect();
     let regions = Regions::of(&rusty, width, Neighbours::Eight);
-    let mut sure = vec![0_u32; regions.regions.len()];
+    let mut cores = vec![[0_u32; 2]; regions.regions.len()];
     for (at, &class) in map.iter().enumerate() {
-        sure[regions.label[at] as usize] += u32::from(class == Tissue::Rust as u8);
+        let [sure_area, core_area] = &mut cores[regions.label[at] as usize];
+        *sure_area += u32::from(class == sure);
+        *core_area += u32::from(class == sure || class == MAYBE_RUST);
     }
-    for (at, class) in map.iter_mut().enumerate() {
-        if rusty[at] == 1 {
-            let region = regions.label[at] as usize;
-            let rust = sure[region] * 5 >= regions.regions[region].area;
-            *class = if rust {
-                Tissue::Rust as u8
-            } else {
-                Tissue::Necrotic as u8
-            };
-        }
+    for (at, class) in map
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, class)| **class >= MAYBE_RUST)
+    {
+        let area = regions.at(at).area;
+        let [sure_area, core_area] = cores[regions.label[at] as usize];
+        let pustule = (area as f32) < PUSTULE_SHARE * leaf_area && core_area * 8 >= area;
+        let rust = pustule || sure_area * 4 >= area;
+        *class = if rust { sure } else { Tissue::Chlorotic as u8 };
     }
 }
 
@@ -133,6 +155,23 @@ fn keep_solid_mildew(map: &mut [u8], width: usize) {
             }
         }
         if pale < 17 {
+            *class = Tissue::Healthy as u8;
+        }
+    }
+}
+
+/// Drops what is only a rim of the leaf, where blur mixes in the background.
+/// Pale pixels must each lie deeper: a white background spills far.
+fn drop_rims(map: &mut [u8], deep: &[bool], width: usize) {
+    let regions = Regions::of(map, width, Neighbours::Eight);
+    let rims = regions.rims(deep);
+    for (at, class) in map
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, class)| **class > GREEN)
+    {
+        let pale_rim = !deep[at] && *class == Tissue::Mildew as u8;
+        if pale_rim || rims[regions.label[at] as usize] {
             *class = Tissue::Healthy as u8;
         }
     }

@@ -9,12 +9,16 @@
 //! in which a pixel can be green at all. A hue window in OKLab does what Meyer
 //! and Neto's excess red (2008) does, and keeps water, sky and plastic out too.
 
+use super::background::Background;
 use super::decode::Raster;
+use super::leaf::deep;
 use super::oklab::Planes;
 use super::regions::{Neighbours, Regions};
 
 /// Below this a pixel is as likely grey as green (JPEG rounding alone gives 0.02).
 const LEAST_THRESHOLD: f32 = 0.05;
+/// Even beside sure tissue nothing closer to grey is called green.
+const LEAST_DULL: f32 = 0.02;
 /// Above this even dull, dusty or dark leaves would be lost.
 const MOST_THRESHOLD: f32 = 0.11;
 /// Hues of living leaf tissue in degrees: from yellow-green to blue-green.
@@ -24,33 +28,74 @@ const DARKEST: f32 = 0.16;
 /// A seed smaller than this share of the photo is a speck.
 const SPECK_SHARE: f64 = 0.000_03;
 
-/// Marks the green pixels of the photo with 1.
-pub(super) fn green(photo: &Raster, planes: &Planes) -> Vec<u8> {
-    let index: Vec<f32> = photo
-        .pixels
-        .as_chunks::<3>()
-        .0
-        .iter()
-        .copied()
-        .map(excess_green)
-        .collect();
-    let threshold = otsu(&index).clamp(LEAST_THRESHOLD, MOST_THRESHOLD);
-    let mut seed: Vec<u8> = (0..index.len())
-        .map(|at| {
-            let green = index[at] > threshold
-                && GREENEST.contains(&planes.hue[at])
-                && planes.lightness[at] > DARKEST;
-            u8::from(green)
-        })
-        .collect();
-    let least = (index.len() as f64 * SPECK_SHARE).max(4.0) as u32;
-    let regions = Regions::of(&seed, planes.width, Neighbours::Eight);
-    for (at, seed) in seed.iter_mut().enumerate() {
-        if *seed == 1 && regions.at(at).area < least {
-            *seed = 0;
-        }
+/// How green each pixel is, and from where on it is green beyond doubt.
+#[derive(Debug)]
+pub(super) struct Greenness {
+    index: Vec<f32>,
+    threshold: f32,
+}
+
+impl Greenness {
+    /// Measures a photo and chooses its threshold.
+    pub(super) fn of(photo: &Raster) -> Self {
+        let index: Vec<f32> = photo
+            .pixels
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .copied()
+            .map(excess_green)
+            .collect();
+        let threshold = otsu(&index).clamp(LEAST_THRESHOLD, MOST_THRESHOLD);
+        Self { index, threshold }
     }
-    seed
+
+    /// Marks with 1 what is green beyond doubt.
+    pub(super) fn sure(&self, planes: &Planes) -> Vec<u8> {
+        let mut sure = self.above(self.threshold, planes);
+        let least = (sure.len() as f64 * SPECK_SHARE).max(4.0) as u32;
+        let regions = Regions::of(&sure, planes.width, Neighbours::Eight);
+        for (at, sure) in sure.iter_mut().enumerate() {
+            *sure &= u8::from(regions.at(at).area >= least);
+        }
+        sure
+    }
+
+    /// Marks with 1 also duller tissue that hangs together with what is sure,
+    /// and whose colour the background has not.
+    pub(super) fn all(&self, planes: &Planes, sure: &[u8], background: &Background) -> Vec<u8> {
+        let mut all = self.above(LEAST_DULL, planes);
+        for (at, all) in all.iter_mut().enumerate() {
+            *all = sure[at] | (*all & u8::from(!background.has(planes, at)));
+        }
+        let regions = Regions::of(&all, planes.width, Neighbours::Four);
+        let mut sure_area = vec![0_u32; regions.regions.len()];
+        for (at, &sure) in sure.iter().enumerate() {
+            sure_area[regions.label[at] as usize] += u32::from(sure);
+        }
+        for (at, all) in all.iter_mut().enumerate() {
+            let mostly_sure = sure_area[regions.label[at] as usize] * 3 >= regions.at(at).area;
+            *all = if mostly_sure { *all } else { sure[at] };
+        }
+        // Only inside: around a leaf its colour bleeds into the background, the
+        // more so the stronger a file is compressed.
+        let inside = deep(&all, planes.width, 3);
+        for (at, all) in all.iter_mut().enumerate() {
+            *all &= sure[at] | u8::from(inside[at]);
+        }
+        all
+    }
+
+    fn above(&self, threshold: f32, planes: &Planes) -> Vec<u8> {
+        let green = |at: usize| {
+            self.index[at] > threshold
+                && GREENEST.contains(&planes.hue[at])
+                && planes.lightness[at] > DARKEST
+        };
+        (0..self.index.len())
+            .map(|at| u8::from(green(at)))
+            .collect()
+    }
 }
 
 fn excess_green([r, g, b]: [u8; 3]) -> f32 {
