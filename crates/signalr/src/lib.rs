@@ -1,1 +1,66 @@
-//! Placeholder while the workspace is laid out.
+//! A SignalR server for [tower] and [axum].
+//!
+//! Unmodified SignalR clients (`@microsoft/signalr`, .NET, Java, Dart, Python)
+//! connect to it over WebSockets, Server-Sent Events or long polling, with the
+//! JSON or the MessagePack protocol. A hub is a plain Rust type; its methods
+//! are async functions with typed arguments and extractors:
+//!
+//! ```
+//! use signalr::{Clients, Hub, HubServer};
+//!
+//! struct Chat;
+//! impl Hub for Chat {}
+//!
+//! async fn send(clients: Clients, user: String, text: String) {
+//!     clients.all().send("Message", (user, text)).await;
+//! }
+//!
+//! # fn main() -> Result<(), signalr::BuildError> {
+//! # let runtime = tokio::runtime::Runtime::new().unwrap();
+//! # let _guard = runtime.enter();
+//! let chat = HubServer::builder(Chat).method("Send", send).build()?;
+//! let app: axum::Router = axum::Router::new().layer(chat.layer("/chat"));
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This crate owns the protocol, the transports, connections, hubs, groups and
+//! users. It never authenticates (put a [`Principal`] into the request's
+//! extensions with any middleware), and keeps nothing when the process ends.
+//!
+//! How it is laid out: [`protocol`] and `websocket` turn bytes into messages
+//! without I/O; `transport` answers HTTP requests and moves bytes;
+//! `connection` is the one task of a connection; `hub` is what users write
+//! methods against.
+
+pub mod protocol;
+mod websocket;
+mod ids;
+mod connection_token;
+mod options;
+mod close;
+mod principal;
+mod hub;
+mod outbox;
+mod connection;
+mod registry;
+mod heartbeat;
+mod clients;
+mod client_results;
+mod transport;
+mod server;
+
+pub use clients::{ClientProxy, Clients, Groups, HubContext, InvokeError, SingleClient};
+pub use close::CloseReason;
+pub use connection_token::{Location, NodeId, TokenKey};
+pub use hub::markers;
+pub use hub::{
+    BuildError, CancellationToken, Context, DisconnectReason, Hub, HubBuilder, HubError, HubFilter,
+    InvocationInfo, MethodPolicy, Next, Parameter, ReceiptSource, State, Upload, UploadError, User,
+};
+pub use ids::ConnectionId;
+pub use options::{HubOptions, Transports};
+pub use principal::{Authorization, Principal};
+pub use server::{ConnectionSummary, HubServer};
+pub use transport::{HubLayer, HubService, TransportKind};

@@ -263,3 +263,8 @@ impl HubProtocol {
         }
     }
 }
+
+/// Appends `text` as a JSON string, escaped as ASP.NET Core does.
+pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
+    json::write_string(out, text);
+}

@@ -1,0 +1,143 @@
+//! Why connections end: every reason, with what the client is told.
+
+use crate::hub::HubError;
+
+/// Why the server ends a connection.
+#[derive(Debug)]
+pub enum CloseReason {
+    /// The client sent a Close message, or closed its WebSocket in good order.
+    ClientClosed {
+        /// The error in the client's Close message.
+        error: Option<String>,
+    },
+    /// The client ended its connection with DELETE (long polling).
+    Deleted,
+    /// The transport broke.
+    TransportLost,
+    /// The client sent bytes that are no hub message.
+    Protocol {
+        /// The .NET exception that clients see with detailed errors.
+        exception: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// The client broke the WebSocket protocol (RFC 6455).
+    Violation {
+        /// The close code that answers it.
+        code: u16,
+        /// What it did.
+        reason: &'static str,
+    },
+    /// Nothing came from the client within the client timeout.
+    ClientTimeout,
+    /// The handshake was refused.
+    Handshake,
+    /// No handshake came in time.
+    HandshakeTimeout,
+    /// A write made no progress within the send timeout, or too much waits to
+    /// be written.
+    SlowClient,
+    /// A result or a message could not be written.
+    Unwritable(String),
+    /// `Hub::on_connected` failed.
+    ConnectRefused(HubError),
+    /// Hub code called `abort`.
+    Aborted,
+    /// The caller's authentication expired.
+    AuthenticationExpired,
+    /// The server goes away; clients may reconnect.
+    ServerShutdown,
+    /// The hub ends this connection with a text for its user.
+    Closed {
+        /// What the client is told.
+        error: Option<String>,
+        /// Whether it may reconnect.
+        allow_reconnect: bool,
+    },
+}
+
+/// What a client is told of a [`CloseReason`], where it is told anything.
+pub(crate) struct CloseMessage {
+    pub(crate) error: Option<String>,
+    pub(crate) allow_reconnect: bool,
+}
+
+const WITH_ERROR: &str = "Connection closed with an error.";
+
+impl CloseReason {
+    /// A short name for logs and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ClientClosed { .. } => "client-closed",
+            Self::Deleted => "deleted",
+            Self::TransportLost => "transport-lost",
+            Self::Protocol { .. } => "protocol-error",
+            Self::Violation { .. } => "websocket-violation",
+            Self::ClientTimeout => "client-timeout",
+            Self::Handshake => "handshake",
+            Self::HandshakeTimeout => "handshake-timeout",
+            Self::SlowClient => "slow-client",
+            Self::Unwritable(_) => "unwritable",
+            Self::ConnectRefused(_) => "connect-refused",
+            Self::Aborted => "aborted",
+            Self::AuthenticationExpired => "authentication-expired",
+            Self::ServerShutdown => "server-shutdown",
+            Self::Closed { .. } => "closed",
+        }
+    }
+
+    /// The Close message for it; `None` where none is sent.
+    pub(crate) fn message(&self, detailed: bool) -> Option<CloseMessage> {
+        let failed = |detail: Option<String>, allow_reconnect| {
+            let error = match detail {
+                Some(detail) => format!("{WITH_ERROR} {detail}"),
+                None => WITH_ERROR.to_owned(),
+            };
+            Some(CloseMessage {
+                error: Some(error),
+                allow_reconnect,
+            })
+        };
+        match self {
+            Self::Handshake
+            | Self::HandshakeTimeout
+            | Self::TransportLost
+            | Self::Violation { .. } => None,
+            Self::ClientClosed { .. } | Self::Aborted => Some(CloseMessage {
+                error: None,
+                allow_reconnect: false,
+            }),
+            Self::Protocol { exception, message } => {
+                failed(detailed.then(|| format!("{exception}: {message}")), true)
+            }
+            Self::ClientTimeout => failed(
+                detailed.then(|| {
+                    "OperationCanceledException: Client hasn't sent a message/ping within the \
+                     configured ClientTimeoutInterval."
+                        .to_owned()
+                }),
+                true,
+            ),
+            Self::SlowClient => failed(Some("The client reads too slowly.".to_owned()), true),
+            Self::Unwritable(message) => failed(
+                detailed.then(|| format!("InvalidDataException: {message}")),
+                true,
+            ),
+            Self::ConnectRefused(error) => failed(error.shown(detailed), false),
+            Self::Deleted | Self::AuthenticationExpired | Self::ServerShutdown => {
+                Some(CloseMessage {
+                    error: None,
+                    allow_reconnect: true,
+                })
+            }
+            Self::Closed {
+                error,
+                allow_reconnect,
+            } => Some(CloseMessage {
+                error: error.clone(),
+                allow_reconnect: *allow_reconnect,
+            }),
+        }
+    }
+}

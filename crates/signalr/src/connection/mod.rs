@@ -1,0 +1,508 @@
+//! One connection: what is shared about it, and the one task that runs it.
+//!
+//! `Connection` is what hub code, the heartbeat and HTTP requests hold.
+//! `driver` is the connection's task: it moves bytes and ends the connection.
+//! `session` understands the bytes: handshake, dispatch, streams. `link` is
+//! the socket of a WebSocket connection.
+
+mod link;
+mod session;
+mod stateful;
+mod call;
+mod handshake;
+mod driver;
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use crate::{
+    ConnectionId, Principal, TransportKind,
+    close::CloseReason,
+    connection_token::ConnectionToken,
+    hub::ReceiptSource,
+    outbox::{Frame, Outbox, Queued, Refused},
+    protocol::HubProtocol,
+    server::Core,
+};
+
+pub(crate) use driver::drive;
+pub(crate) use link::Socket;
+
+/// In place of a transport: the connection ended before one attached.
+const EXPIRED: u8 = u8::MAX;
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// Negotiated; no transport has attached.
+    New,
+    /// Attached; the handshake is awaited.
+    Handshake,
+    /// In use.
+    Running,
+    /// The end was decided; what waits is still written.
+    Ending,
+    /// Over.
+    Ended,
+}
+
+type Items = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
+
+/// What everybody but the connection's own task sees of it.
+pub(crate) struct Connection {
+    id: ConnectionId,
+    token: ConnectionToken,
+    core: Arc<Core>,
+    /// What was negotiated.
+    pub(crate) negotiated: Negotiated,
+    stage: AtomicU8,
+    transport: AtomicU8,
+    protocol: AtomicU8,
+    principal: Mutex<Option<Arc<Principal>>>,
+    user_id: OnceLock<Option<Arc<str>>>,
+    outbox: Mutex<Outbox>,
+    driver: AtomicWaker,
+    sink: AtomicWaker,
+    close: Mutex<Option<CloseReason>>,
+    closing: AtomicBool,
+    groups: Mutex<Vec<Arc<str>>>,
+    items: Mutex<Items>,
+    /// A WebSocket that takes up this (stateful) connection.
+    reattached: Mutex<Option<Box<Socket>>>,
+    http: OnceLock<Box<HttpLane>>,
+    pub(crate) times: Times,
+}
+
+/// What the client asked for in negotiate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Negotiated {
+    pub(crate) stateful: bool,
+    /// Dart decodes polls as Latin-1 unless they say UTF-8.
+    pub(crate) flutter: bool,
+}
+
+/// Milliseconds since the hub started, by which the heartbeat judges.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    /// When the present stage began.
+    pub(crate) stage_since: AtomicU64,
+    pub(crate) last_ping_sent: AtomicU64,
+    /// When the last message came; 0 until the client's first Ping.
+    pub(crate) last_received: AtomicU64,
+    /// Since when a write makes no progress; 0 while none does.
+    pub(crate) stalled_since: AtomicU64,
+    /// Since when there is no transport (long polling between polls, a broken
+    /// stateful connection); 0 while there is one.
+    pub(crate) detached_since: AtomicU64,
+    /// Highest inbound id that was processed, and that was acknowledged.
+    pub(crate) processed_id: AtomicU64,
+    pub(crate) acknowledged_id: AtomicU64,
+}
+
+/// What Server-Sent Events and long polling need beside the shared part.
+#[derive(Debug, Default)]
+pub(crate) struct HttpLane {
+    inbound: Mutex<Inbound>,
+    /// Room in `inbound`, something in the outbox, or a newer poll.
+    changed: Notify,
+    /// POSTs of one connection are taken one after another.
+    pub(crate) post: tokio::sync::Mutex<()>,
+    /// Which poll is the current one.
+    pub(crate) poll: AtomicU64,
+    /// Highest tag given to the client and not yet known to have arrived.
+    pub(crate) unconfirmed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inbound {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        id: ConnectionId,
+        token: ConnectionToken,
+        negotiated: Negotiated,
+    ) -> Arc<Self> {
+        let connection = Arc::new(Self {
+            id,
+            token,
+            core,
+            negotiated,
+            stage: AtomicU8::new(Stage::New as u8),
+            transport: AtomicU8::new(0),
+            protocol: AtomicU8::new(0),
+            principal: Mutex::default(),
+            user_id: OnceLock::new(),
+            outbox: Mutex::default(),
+            driver: AtomicWaker::new(),
+            sink: AtomicWaker::new(),
+            close: Mutex::default(),
+            closing: AtomicBool::new(false),
+            groups: Mutex::default(),
+            items: Mutex::default(),
+            reattached: Mutex::default(),
+            http: OnceLock::new(),
+            times: Times::default(),
+        });
+        connection.enter(Stage::New);
+        connection
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub(crate) fn token(&self) -> ConnectionToken {
+        self.token
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::New,
+            1 => Stage::Handshake,
+            2 => Stage::Running,
+            3 => Stage::Ending,
+            _ => Stage::Ended,
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.times
+            .stage_since
+            .store(self.core.now(), Ordering::Relaxed);
+        self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    pub(crate) fn transport(&self) -> Option<TransportKind> {
+        match self.transport.load(Ordering::Acquire) {
+            1 => Some(TransportKind::WebSockets),
+            2 => Some(TransportKind::ServerSentEvents),
+            3 => Some(TransportKind::LongPolling),
+            _ => None,
+        }
+    }
+
+    /// Fixes the transport; false when one attached before.
+    pub(crate) fn fix_transport(&self, kind: TransportKind) -> bool {
+        let fixed =
+            self.transport
+                .compare_exchange(0, kind as u8, Ordering::AcqRel, Ordering::Acquire);
+        if fixed.is_ok() {
+            self.enter(Stage::Handshake);
+        }
+        fixed.is_ok()
+    }
+
+    /// Nothing attached in time: false when something just did.
+    pub(crate) fn expire(&self) -> bool {
+        let expired =
+            self.transport
+                .compare_exchange(0, EXPIRED, Ordering::AcqRel, Ordering::Acquire);
+        if expired.is_ok() {
+            self.enter(Stage::Ended);
+        }
+        expired.is_ok()
+    }
+
+    pub(crate) fn protocol(&self) -> Option<HubProtocol> {
+        match self.protocol.load(Ordering::Acquire) {
+            1 => Some(HubProtocol::Json),
+            2 => Some(HubProtocol::MessagePack),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn principal(&self) -> Option<Arc<Principal>> {
+        self.principal.lock().clone()
+    }
+
+    pub(crate) fn set_principal(&self, principal: Option<Arc<Principal>>) {
+        *self.principal.lock() = principal;
+    }
+
+    pub(crate) fn user_id(&self) -> Option<&Arc<str>> {
+        self.user_id.get()?.as_ref()
+    }
+
+    /// The handshake is done: protocol and user stay as they are from here on.
+    pub(crate) fn shake_hands(&self, protocol: HubProtocol, stateful: bool) {
+        let user_id = self
+            .principal
+            .lock()
+            .as_ref()
+            .and_then(|each| each.user_id().cloned());
+        self.user_id.set(user_id).expect("there is one handshake");
+        if stateful {
+            self.outbox.lock().keep_unacknowledged();
+        }
+        let number = match protocol {
+            HubProtocol::Json => 1,
+            HubProtocol::MessagePack => 2,
+        };
+        self.protocol.store(number, Ordering::Release);
+        self.times
+            .last_ping_sent
+            .store(self.core.now(), Ordering::Relaxed);
+        self.enter(Stage::Running);
+    }
+
+    pub(crate) fn items(&self) -> MutexGuard<'_, Items> {
+        self.items.lock()
+    }
+
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Vec<Arc<str>>> {
+        self.groups.lock()
+    }
+
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock()
+    }
+
+    // ---- sending ----
+
+    /// Sends without waiting. A client for which too much waits is closed.
+    pub(crate) fn send(&self, frame: Frame, tag: u64) -> Result<(), Refused> {
+        let limit = self.core.options.maximum_send_queue_size;
+        let pushed = self.outbox.lock().push(frame, tag, limit);
+        match pushed {
+            Ok(()) => self.wake_writer(),
+            Err(Refused::Full) => self.request_close(CloseReason::SlowClient),
+            Err(Refused::Ended) => {}
+        }
+        pushed
+    }
+
+    /// Sends what the connection's own methods produce: waits while the client
+    /// has not taken what was sent before.
+    pub(crate) async fn send_in_turn(&self, frame: Frame) -> Result<(), Refused> {
+        self.wait_for_space().await;
+        let pushed = self.outbox.lock().push(frame, 0, usize::MAX);
+        self.wake_writer();
+        pushed
+    }
+
+    /// Waits until the client has taken most of what was sent before.
+    pub(crate) async fn wait_for_space(&self) {
+        std::future::poll_fn(|cx| self.poll_space(cx)).await;
+    }
+
+    fn poll_space(&self, cx: &TaskContext<'_>) -> Poll<()> {
+        let options = &self.core.options;
+        let has_space = self.outbox.lock().has_space(
+            options.transport_max_buffer_size,
+            options.stateful_reconnect_buffer_size,
+            cx.waker(),
+        );
+        if has_space {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn wake_writer(&self) {
+        if self.transport() == Some(TransportKind::WebSockets) {
+            self.driver.wake();
+        } else {
+            self.wake_sink();
+        }
+    }
+
+    pub(crate) fn wake_driver(&self) {
+        self.driver.wake();
+    }
+
+    /// Wakes the response that carries messages to the client.
+    pub(crate) fn wake_sink(&self) {
+        self.sink.wake();
+        if let Some(lane) = self.http.get() {
+            lane.changed.notify_waiters();
+        }
+    }
+
+    pub(crate) fn register_driver(&self, cx: &TaskContext<'_>) {
+        self.driver.register(cx.waker());
+    }
+
+    pub(crate) fn register_sink(&self, cx: &TaskContext<'_>) {
+        self.sink.register(cx.waker());
+    }
+
+    /// Tells the hub that everything up to `tag` arrived.
+    pub(crate) fn receipt(self: &Arc<Self>, tag: u64, source: ReceiptSource) {
+        if tag > 0 && self.stage() >= Stage::Running {
+            let context = crate::Context::new(Arc::clone(self), None);
+            self.core.hub.receipt(&context, tag, source);
+        }
+    }
+
+    // ---- ending ----
+
+    /// Asks the connection's task to end it; the first reason counts.
+    pub(crate) fn request_close(&self, reason: CloseReason) {
+        if self.closing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        *self.close.lock() = Some(reason);
+        if self.expire() {
+            // No task runs it yet, and none ever will.
+            self.core.registry.forget(self);
+        }
+        self.driver.wake();
+    }
+
+    pub(crate) fn take_close_request(&self) -> Option<CloseReason> {
+        if !self.closing.load(Ordering::Acquire) {
+            return None;
+        }
+        self.close.lock().take()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    // ---- stateful reconnect ----
+
+    /// Whether a broken socket may be replaced.
+    pub(crate) fn can_reattach(&self) -> bool {
+        // Before the handshake nobody knows whether its version allows it.
+        self.negotiated.stateful
+            && !self.is_closing()
+            && (self.protocol().is_none() || self.outbox.lock().is_stateful())
+    }
+
+    /// Hands a new socket to the connection's task.
+    pub(crate) fn reattach(&self, socket: Socket) {
+        *self.reattached.lock() = Some(Box::new(socket));
+        self.driver.wake();
+    }
+
+    pub(crate) fn take_reattached(&self) -> Option<Box<Socket>> {
+        if !self.negotiated.stateful {
+            return None;
+        }
+        self.reattached.lock().take()
+    }
+
+    // ---- HTTP transports ----
+
+    pub(crate) fn http(&self) -> &HttpLane {
+        self.http.get_or_init(Box::default)
+    }
+
+    /// Appends bytes of a POST; waits while too much is unread. False when the
+    /// connection is over.
+    pub(crate) async fn receive(&self, bytes: &Bytes) -> bool {
+        let lane = self.http();
+        let limit = self.core.options.application_max_buffer_size;
+        loop {
+            let changed = lane.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut inbound = lane.inbound.lock();
+                if inbound.ended || self.stage() >= Stage::Ending {
+                    return false;
+                }
+                if inbound.bytes.is_empty()
+                    || limit == 0
+                    || inbound.bytes.len() + bytes.len() <= limit
+                {
+                    inbound.bytes.extend_from_slice(bytes);
+                    break;
+                }
+            }
+            changed.await;
+        }
+        self.driver.wake();
+        true
+    }
+
+    /// What was received since the last call; wakes POSTs that wait for room.
+    pub(crate) fn take_received(&self) -> Vec<u8> {
+        let Some(lane) = self.http.get() else {
+            return Vec::new();
+        };
+        let bytes = std::mem::take(&mut lane.inbound.lock().bytes);
+        if !bytes.is_empty() {
+            lane.changed.notify_waiters();
+        }
+        bytes
+    }
+
+    /// No POST is taken any more.
+    pub(crate) fn end_inbound(&self) {
+        if let Some(lane) = self.http.get() {
+            lane.inbound.lock().ended = true;
+            lane.changed.notify_waiters();
+        }
+        self.wake_sink();
+    }
+
+    /// Waits until something may have changed for a poll; `ready` is asked
+    /// again after each change.
+    pub(crate) async fn poll_until<T>(
+        &self,
+        timeout: Duration,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        let lane = self.http();
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            let changed = lane.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(value) = ready() {
+                return Some(value);
+            }
+            if tokio::time::timeout_at(deadline, changed).await.is_err() {
+                return ready();
+            }
+        }
+    }
+
+    /// Takes all that waits for the client, as one body, for an HTTP transport.
+    pub(crate) fn take_outgoing(&self) -> Vec<Queued> {
+        let mut taken = std::collections::VecDeque::new();
+        let mut outbox = self.outbox.lock();
+        outbox.take(&mut taken);
+        let bytes = taken.iter().map(|each| each.frame.len()).sum();
+        outbox.written(bytes);
+        drop(outbox);
+        let tag = taken.iter().map(|each| each.tag).max().unwrap_or(0);
+        self.http().unconfirmed.fetch_max(tag, Ordering::AcqRel);
+        taken.into()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("stage", &self.stage())
+            .field("transport", &self.transport())
+            .finish_non_exhaustive()
+    }
+}

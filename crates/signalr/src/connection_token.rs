@@ -1,0 +1,266 @@
+//! Connection tokens: the only place that makes and reads them.
+//!
+//! A token is the secret with which a request acts for a connection. It is one
+//! AES-128 block, written as 22 base64url characters: the length that clients
+//! and proxies know from ASP.NET Core. The block holds
+//! `version | node | expiry | counter | zeros`, so that every node that shares
+//! the key can tell, without asking anyone, which node made it and whether it
+//! is still fresh, and a guess has to hit the zeros and a live expiry. The
+//! connection id is a second encryption of the same counter, so a node that
+//! did not make the token still calls the connection by the name that the
+//! client was told.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aes::{
+    Aes128,
+    cipher::{BlockCipherDecrypt as _, BlockCipherEncrypt as _, KeyInit as _},
+};
+
+use crate::ids::{self, ConnectionId, ID_LEN};
+
+const VERSION: u8 = 1;
+
+/// Names a node among those that share a [`TokenKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeId(pub u16);
+
+impl NodeId {
+    /// A random id. Two of 65,536 nodes may meet; then a token of the one that
+    /// reaches the other counts as gone, and its client starts anew.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(u16::from_le_bytes(random()))
+    }
+}
+
+/// Where the connection of a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    /// Made here: in this node's table, or over.
+    Local,
+    /// Made by another node and still fresh: a WebSocket or SSE attach may be
+    /// taken here.
+    Remote(NodeId),
+    /// No token of ours, or too old.
+    Gone,
+}
+
+/// The secret token of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionToken([u8; ID_LEN]);
+
+impl ConnectionToken {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("tokens are made of base64url characters")
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
+    /// The token that equals a connection id (negotiate version 0).
+    pub(crate) fn from_id(id: ConnectionId) -> Self {
+        Self(
+            id.as_str()
+                .as_bytes()
+                .try_into()
+                .expect("ids and tokens have the same length"),
+        )
+    }
+}
+
+/// A token is a secret: it never appears in a log.
+impl fmt::Debug for ConnectionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectionToken(..)")
+    }
+}
+
+/// The key under which tokens are made. Nodes that share it take each other's
+/// WebSocket and SSE clients.
+#[derive(Clone)]
+pub struct TokenKey([u8; 32]);
+
+impl TokenKey {
+    /// 32 secret bytes, the same on every node.
+    #[must_use]
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self(secret)
+    }
+
+    /// A key of this process alone.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random())
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(..)")
+    }
+}
+
+/// Makes and reads the tokens of one node.
+pub(crate) struct TokenMint {
+    token_cipher: Aes128,
+    id_cipher: Aes128,
+    node: NodeId,
+    lifetime: Duration,
+    counter: AtomicU64,
+}
+
+impl fmt::Debug for TokenMint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenMint")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TokenMint {
+    /// `lifetime`: how long a token may wait for its first attach.
+    pub(crate) fn new(key: &TokenKey, node: NodeId, lifetime: Duration) -> Self {
+        let (token_key, id_key) = key.0.split_at(16);
+        Self {
+            token_cipher: Aes128::new_from_slice(token_key).expect("16 bytes"),
+            id_cipher: Aes128::new_from_slice(id_key).expect("16 bytes"),
+            node,
+            lifetime,
+            // A restarted node with the same id must not repeat a counter
+            // within a token's life.
+            counter: AtomicU64::new(u64::from_le_bytes(random())),
+        }
+    }
+
+    /// A fresh pair. With `same`, the token equals the id (negotiate version 0,
+    /// and WebSockets without negotiation).
+    pub(crate) fn issue(&self, same: bool) -> (ConnectionId, ConnectionToken) {
+        let counter = self.counter.fetch_add(1, Ordering::Relaxed);
+        let expiry = unix_seconds().saturating_add(self.lifetime.as_secs() as u32);
+        let mut block = [0; 16];
+        block[0] = VERSION;
+        block[1..3].copy_from_slice(&self.node.0.to_le_bytes());
+        block[3..7].copy_from_slice(&expiry.to_le_bytes());
+        block[7..12].copy_from_slice(&counter.to_le_bytes()[..5]);
+        let id = self.id_of(block);
+        if same {
+            return (id, ConnectionToken::from_id(id));
+        }
+        let mut sealed = block.into();
+        self.token_cipher.encrypt_block(&mut sealed);
+        (id, ConnectionToken(ids::encode(sealed.into())))
+    }
+
+    /// Where the connection of a token may be that this node's table does not hold.
+    pub(crate) fn locate(&self, token: ConnectionToken) -> (Location, Option<ConnectionId>) {
+        let Some(sealed) = ids::decode(token.as_str()) else {
+            return (Location::Gone, None);
+        };
+        let mut block = sealed.into();
+        self.token_cipher.decrypt_block(&mut block);
+        let block: [u8; 16] = block.into();
+        let expiry = u32::from_le_bytes(block[3..7].try_into().expect("four bytes"));
+        let genuine = block[0] == VERSION && block[12..] == [0; 4];
+        let now = unix_seconds();
+        // An expiry further off than a lifetime (and some clock skew) is a
+        // forgery that happened to hit the zeros.
+        let latest = now.saturating_add(self.lifetime.as_secs() as u32 + 60);
+        if !genuine || expiry < now || expiry > latest {
+            return (Location::Gone, None);
+        }
+        let node = NodeId(u16::from_le_bytes([block[1], block[2]]));
+        if node == self.node {
+            (Location::Local, None)
+        } else {
+            (Location::Remote(node), Some(self.id_of(block)))
+        }
+    }
+
+    fn id_of(&self, block: [u8; 16]) -> ConnectionId {
+        let mut sealed = block.into();
+        self.id_cipher.encrypt_block(&mut sealed);
+        ConnectionId::from_block(sealed.into())
+    }
+}
+
+/// Bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+fn unix_seconds() -> u32 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    now.as_secs() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mint(key: &TokenKey, node: u16) -> TokenMint {
+        TokenMint::new(key, NodeId(node), Duration::from_secs(15))
+    }
+
+    #[test]
+    fn another_node_with_the_key_knows_the_token_and_the_id() {
+        let key = TokenKey::random();
+        let (a, b) = (mint(&key, 1), mint(&key, 2));
+        let (id, token) = a.issue(false);
+        assert_eq!(a.locate(token), (Location::Local, None));
+        assert_eq!(b.locate(token), (Location::Remote(NodeId(1)), Some(id)));
+        assert_ne!(id.as_str(), token.as_str());
+    }
+
+    #[test]
+    fn without_the_key_a_token_means_nothing() {
+        let (_, token) = mint(&TokenKey::random(), 1).issue(false);
+        assert_eq!(mint(&TokenKey::random(), 2).locate(token).0, Location::Gone);
+    }
+
+    #[test]
+    fn a_token_that_waited_too_long_is_gone() {
+        let key = TokenKey::random();
+        let stale = TokenMint::new(&key, NodeId(1), Duration::ZERO);
+        let (_, token) = stale.issue(false);
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(mint(&key, 2).locate(token).0, Location::Gone);
+    }
+
+    #[test]
+    fn ids_and_tokens_are_all_different() {
+        let mint = mint(&TokenKey::random(), 1);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let (id, token) = mint.issue(false);
+            assert!(seen.insert(id.as_str().to_owned()));
+            assert!(seen.insert(token.as_str().to_owned()));
+        }
+    }
+
+    #[test]
+    fn text_of_any_shape_is_gone() {
+        let mint = mint(&TokenKey::random(), 1);
+        for text in [
+            "",
+            "unknown",
+            "......................",
+            "AAAAAAAAAAAAAAAAAAAAAA",
+        ] {
+            let token = ConnectionToken::parse(text);
+            assert!(
+                token.is_none_or(|token| mint.locate(token).0 == Location::Gone),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A hub that runs: what its connections share, and its life.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{task::AbortHandle, time::Instant};
+
+use crate::{
+    Authorization, BuildError, ConnectionId, Hub, HubBuilder, HubContext, HubFilter, HubLayer,
+    HubOptions, HubService, TransportKind,
+    client_results::ClientResults,
+    close::CloseReason,
+    connection_token::TokenMint,
+    heartbeat,
+    hub::{HubObject, Method},
+    outbox::Frame,
+    protocol::HubProtocol,
+    registry::Registry,
+};
+
+/// A hub with its methods and connections. Cheap to clone; it ends with its
+/// last clone and last connection.
+#[derive(Clone)]
+pub struct HubServer {
+    core: Arc<Core>,
+    _heartbeat: Arc<Heartbeat>,
+}
+
+/// Stops the heartbeat with the hub.
+struct Heartbeat(AbortHandle);
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What all connections of a hub share.
+pub(crate) struct Core {
+    pub(crate) options: HubOptions,
+    pub(crate) hub: Arc<dyn HubObject>,
+    /// By lower-case name.
+    pub(crate) methods: HashMap<Box<str>, Method>,
+    pub(crate) filters: Vec<Arc<dyn HubFilter>>,
+    pub(crate) authorization: Authorization,
+    pub(crate) mint: TokenMint,
+    pub(crate) registry: Registry,
+    pub(crate) client_results: ClientResults,
+    pub(crate) draining: AtomicBool,
+    pings: [Frame; 2],
+    started: Instant,
+}
+
+/// One connection, for an operator.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionSummary {
+    /// Its id.
+    pub connection_id: ConnectionId,
+    /// Its user.
+    pub user_id: Option<String>,
+    /// Its transport's name.
+    pub transport: &'static str,
+    /// Its protocol's name.
+    pub protocol: &'static str,
+    /// Bytes that wait to be written to it.
+    pub waiting_bytes: usize,
+}
+
+impl HubServer {
+    /// Starts the description of a hub.
+    pub fn builder<H: Hub>(hub: H) -> HubBuilder<H> {
+        HubBuilder::new(hub)
+    }
+
+    pub(crate) fn start(
+        hub: Arc<dyn HubObject>,
+        options: HubOptions,
+        methods: HashMap<Box<str>, Method>,
+        filters: Vec<Arc<dyn HubFilter>>,
+        authorization: Authorization,
+    ) -> Result<Self, BuildError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let mint = TokenMint::new(&options.token_key, options.node, options.disconnect_timeout);
+        let ping = |protocol: HubProtocol| {
+            Frame::uncounted(protocol, |out| out.extend_from_slice(protocol.ping()))
+        };
+        let core = Arc::new(Core {
+            options,
+            hub,
+            methods,
+            filters,
+            authorization,
+            mint,
+            registry: Registry::default(),
+            client_results: ClientResults::default(),
+            draining: AtomicBool::new(false),
+            pings: HubProtocol::ALL.map(ping),
+            started: Instant::now(),
+        });
+        let beat = runtime.spawn(heartbeat::run(Arc::downgrade(&core)));
+        Ok(Self {
+            core,
+            _heartbeat: Arc::new(Heartbeat(beat.abort_handle())),
+        })
+    }
+
+    /// A tower layer that serves the hub at `path` (letter case does not
+    /// matter) and passes every other request on.
+    #[must_use]
+    pub fn layer(&self, path: &str) -> HubLayer {
+        HubLayer::new(self.clone(), path)
+    }
+
+    /// A tower service that serves the hub at `path`, and 404 elsewhere.
+    #[must_use]
+    pub fn service(&self, path: &str) -> HubService<crate::transport::NotFound> {
+        HubService::new(self.clone(), path, crate::transport::NotFound)
+    }
+
+    /// The hub as code outside of its methods sees it.
+    #[must_use]
+    pub fn context(&self) -> HubContext {
+        HubContext::new(Arc::clone(&self.core))
+    }
+
+    /// How many clients are connected here.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.core.registry.len()
+    }
+
+    /// Every client connected here.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionSummary> {
+        let mut summaries = Vec::with_capacity(self.connection_count());
+        self.core.registry.for_all(|connection| {
+            summaries.push(ConnectionSummary {
+                connection_id: connection.id(),
+                user_id: connection.user_id().map(|user_id| user_id.to_string()),
+                transport: connection.transport().map_or("none", TransportKind::name),
+                protocol: connection.protocol().map_or("none", HubProtocol::name),
+                waiting_bytes: connection.outbox().waiting_bytes(),
+            });
+        });
+        summaries
+    }
+
+    /// Ends a connection with a text for its user; false when it is not here.
+    pub fn close(&self, id: ConnectionId, error: Option<String>, allow_reconnect: bool) -> bool {
+        let connection = self.core.registry.by_id(id);
+        if let Some(connection) = &connection {
+            connection.request_close(CloseReason::Closed {
+                error,
+                allow_reconnect,
+            });
+        }
+        connection.is_some()
+    }
+
+    /// Refuses new connections and closes all clients, spread evenly over
+    /// `spread`, telling them to reconnect; gives up on those that are left
+    /// after the send timeout.
+    pub async fn drain(&self, spread: Duration) {
+        self.core.draining.store(true, Ordering::Release);
+        let mut connections = Vec::new();
+        self.core
+            .registry
+            .for_announced(|connection| connections.push(Arc::clone(connection)));
+        let pause = spread / u32::try_from(connections.len().max(1)).unwrap_or(u32::MAX);
+        let mut due = Instant::now();
+        for connection in connections {
+            connection.request_close(CloseReason::ServerShutdown);
+            due += pause;
+            tokio::time::sleep_until(due).await;
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.connection_count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}
+
+impl fmt::Debug for HubServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubServer")
+            .field("connections", &self.connection_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Milliseconds since the hub started.
+    pub(crate) fn now(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// How long ago a time of [`now`](Self::now) was.
+    pub(crate) fn since(&self, time: &AtomicU64) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(time.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn ping(&self, protocol: HubProtocol) -> Frame {
+        match protocol {
+            HubProtocol::Json => self.pings[0].clone(),
+            HubProtocol::MessagePack => self.pings[1].clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! Properties of the protocol that hold for every message and every input.
+
+mod sent;
+mod round_trip;
+mod cuts;
+mod arbitrary_bytes;
+mod grammar;
+mod text;
