@@ -251,8 +251,10 @@ impl fmt::Debug for Groups {
     }
 }
 
-/// One message, written once for each protocol that a receiver speaks.
-pub(crate) struct Prepared<'a, A: ?Sized> {
+/// One invocation for any number of receivers, written once for each protocol
+/// that one of them speaks.
+#[derive(Debug)]
+pub struct Message<'a, A: ?Sized> {
     target: &'a str,
     arguments: &'a A,
     invocation_id: Option<&'a str>,
@@ -296,7 +298,7 @@ impl ClientProxy {
         target: &str,
         arguments: A,
     ) -> Result<usize, WriteError> {
-        let mut message = Prepared::new(target, &arguments, None);
+        let mut message = Message::new(target, &arguments);
         let mut sent = 0;
         let mut failure = None;
         let registry = &self.hub.core.registry;
@@ -366,55 +368,12 @@ impl SingleClient {
 
     /// Sends an invocation that wants no answer; false when the client is gone.
     pub async fn send<A: Arguments>(&self, target: &str, arguments: A) -> bool {
-        self.send_tagged(0, target, &arguments)
-            .unwrap_or_else(|error| {
-                tracing::error!(hub.event = target, %error, "a message was not sent");
-                false
-            })
-    }
-
-    /// Sends an invocation without waiting; [`Hub::on_receipt`](crate::Hub::on_receipt)
-    /// is told when the client has it. Tags must grow; 0 asks for no receipt.
-    /// False when the client is gone or closed as too slow.
-    ///
-    /// # Errors
-    /// When the arguments cannot be written.
-    pub fn send_tagged<A: Arguments + ?Sized>(
-        &self,
-        tag: u64,
-        target: &str,
-        arguments: &A,
-    ) -> Result<bool, WriteError> {
-        let Some(connection) = self.hub.core.registry.by_id(self.id) else {
-            return Ok(false);
-        };
-        let Some(protocol) = connection.protocol() else {
-            return Ok(false);
-        };
-        let frame = Prepared::new(target, arguments, None).frame(protocol)?;
-        Ok(connection.send(frame, tag).is_ok())
-    }
-
-    /// Like [`send_tagged`](Self::send_tagged), but waits while the client has
-    /// not taken what was sent before: for replays.
-    ///
-    /// # Errors
-    /// When the arguments cannot be written.
-    pub async fn send_tagged_in_turn<A: Arguments + ?Sized>(
-        &self,
-        tag: u64,
-        target: &str,
-        arguments: &A,
-    ) -> Result<bool, WriteError> {
-        let Some(connection) = self.hub.core.registry.by_id(self.id) else {
-            return Ok(false);
-        };
-        let Some(protocol) = connection.protocol() else {
-            return Ok(false);
-        };
-        let frame = Prepared::new(target, arguments, None).frame(protocol)?;
-        connection.wait_for_space().await;
-        Ok(connection.send(frame, tag).is_ok())
+        let Some(connection) = self.hub.core.registry.by_id(self.id) else { return false };
+        let sent = Context::new(connection, None).send(&mut Message::new(target, &arguments), 0);
+        sent.unwrap_or_else(|error| {
+            tracing::error!(hub.event = target, %error, "a message was not sent");
+            false
+        })
     }
 
     /// Calls a method of the client and waits for its answer.
@@ -436,7 +395,7 @@ impl SingleClient {
         let connection = core.registry.by_id(self.id).ok_or_else(unknown)?;
         let protocol = connection.protocol().ok_or_else(unknown)?;
         let (pending, answer) = core.client_results.register(self.id);
-        let frame = Prepared::new(target, &arguments, Some(pending.id())).frame(protocol)?;
+        let frame = Message::expecting_answer(target, &arguments, pending.id()).frame(protocol)?;
         if connection.send(frame, 0) == Err(Refused::Ended) {
             return Err(InvokeError::Disconnected(self.id));
         }
@@ -453,5 +412,59 @@ impl SingleClient {
         answer
             .await
             .unwrap_or(Err(InvokeError::Disconnected(self.id)))
+    }
+}
+
+/// Sending to one connection that is at hand.
+impl Context {
+    /// Sends without waiting; [`Hub::on_receipt`](crate::Hub::on_receipt) is
+    /// told with `tag` when the client has it. Tags should grow; 0 asks for no
+    /// receipt. False when the client is gone, or closed as too slow.
+    ///
+    /// # Errors
+    /// When the arguments cannot be written in the client's protocol.
+    pub fn send<A: Arguments + ?Sized>(
+        &self,
+        message: &mut Message<'_, A>,
+        tag: u64,
+    ) -> Result<bool, WriteError> {
+        let Some(protocol) = self.connection.protocol() else { return Ok(false) };
+        let frame = message.frame(protocol)?;
+        Ok(self.connection.send(frame, tag).is_ok())
+    }
+
+    /// Like [`send`](Self::send), but first waits while the client has not
+    /// taken what was sent before: for replays.
+    ///
+    /// # Errors
+    /// When the arguments cannot be written in the client's protocol.
+    pub async fn send_in_turn<A: Arguments + ?Sized>(
+        &self,
+        message: &mut Message<'_, A>,
+        tag: u64,
+    ) -> Result<bool, WriteError> {
+        let Some(protocol) = self.connection.protocol() else { return Ok(false) };
+        let frame = message.frame(protocol)?;
+        self.connection.wait_for_space().await;
+        Ok(self.connection.send(frame, tag).is_ok())
+    }
+
+    /// Bytes that wait to be written to the client: what may be lost can be
+    /// left out while there are many.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.connection.outbox().waiting_bytes()
+    }
+
+    /// How long nothing has come from the client.
+    #[must_use]
+    pub fn silent_for(&self) -> std::time::Duration {
+        self.connection.core().since(&self.connection.times.last_heard)
+    }
+
+    /// Whether the connection is over or about to be.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.connection.is_closing() || self.connection.outbox().has_ended()
     }
 }

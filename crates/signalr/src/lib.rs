@@ -51,7 +51,7 @@ mod client_results;
 mod transport;
 mod server;
 
-pub use clients::{ClientProxy, Clients, Groups, HubContext, InvokeError, SingleClient};
+pub use clients::{ClientProxy, Clients, Groups, HubContext, InvokeError, Message, SingleClient};
 pub use close::CloseReason;
 pub use connection_token::{Location, NodeId, TokenKey};
 pub use hub::markers;

@@ -171,6 +171,7 @@ impl Driver {
             if bytes.is_empty() {
                 return false;
             }
+            self.connection.heard();
             self.confirm_by_message();
             if let Err(reason) = self.take_bytes(&bytes, cx) {
                 self.end(reason);
@@ -198,7 +199,10 @@ impl Driver {
                 self.link = Some(link);
                 return false;
             }
-            Poll::Ready(Ok(Some(taken))) => taken,
+            Poll::Ready(Ok(Some(taken))) => {
+                self.connection.heard();
+                taken
+            }
             Poll::Ready(Ok(None) | Err(_)) => {
                 self.lose_link();
                 return true;

@@ -103,6 +103,8 @@ pub(crate) struct Times {
     pub(crate) last_ping_sent: AtomicU64,
     /// When the last message came; 0 until the client's first Ping.
     pub(crate) last_received: AtomicU64,
+    /// When any byte came.
+    pub(crate) last_heard: AtomicU64,
     /// Since when a write makes no progress; 0 while none does.
     pub(crate) stalled_since: AtomicU64,
     /// Since when there is no transport (long polling between polls, a broken
@@ -370,6 +372,11 @@ impl Connection {
             self.core.registry.forget(self);
         }
         self.driver.wake();
+    }
+
+    /// Something came from the client.
+    pub(crate) fn heard(&self) {
+        self.times.last_heard.store(self.core.now(), Ordering::Relaxed);
     }
 
     pub(crate) fn take_close_request(&self) -> Option<CloseReason> {

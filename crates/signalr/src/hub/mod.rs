@@ -99,8 +99,7 @@ pub trait Hub: Send + Sync + 'static {
     }
 
     /// The client has every message that was sent to it with
-    /// [`SingleClient::send_tagged`](crate::SingleClient::send_tagged) and a
-    /// tag up to this one. Called on the connection's own task: it must not block.
+    /// [`Context::send`] and a tag up to this one. Called on the connection's own task: it must not block.
     fn on_receipt(&self, context: &Context, tag: u64, source: ReceiptSource) {
         let _ = (context, tag, source);
     }

@@ -58,6 +58,7 @@ async fn poll_inner(
         Some(_) => return answer::text(StatusCode::BAD_REQUEST, answer::TRANSPORT_FIXED),
         None => return answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
     }
+    connection.heard();
     // What the poll before carried has arrived: the client asks for more.
     let confirmed = connection.http().unconfirmed.swap(0, Ordering::AcqRel);
     connection.receipt(confirmed, ReceiptSource::Poll);
