@@ -26,11 +26,19 @@ main() {
     # Two systems on one database would each believe to be alone.
     exec 9>"$DATA_DIR/lock"
     flock -n 9 || fail "another 'make run' uses $DATA_DIR; end it, or choose another DATA_DIR"
-    make_secrets
     development_settings "$DATA_DIR"
-    export WebAPI__BaseUrl=${WebAPI__BaseUrl:-http://127.0.0.1:$PORT}
-    start
+    # The worker's way to the hub, and the links that the hub hands out.
+    export WebAPI__BaseUrl=${WebAPI__BaseUrl:-http://localhost:$PORT}
+    # No load balancer has to notice that the hub leaves.
+    export Drain__Delay=${Drain__Delay:-0}
+    cd "$ROOT"
+    trap 'stop 0' INT TERM
+    trap 'stop $?' EXIT
+    say "Starting"
+    # In this order: at its first start the hub makes the secret that both share.
+    start HUB_PID 'hub   ' 36 "$PORT" "$BIN/hub-api"
     await_health hub "$PORT" "$HUB_PID"
+    start WORKER_PID 'worker' 33 "$WORKER_PORT" "$BIN/analysis-worker"
     await_health worker "$WORKER_PORT" "$WORKER_PID"
     announce
     watch_both
@@ -56,36 +64,16 @@ build() {
     BIN=$(target_dir)/release
 }
 
-# Secrets are made once and kept where only their owner reads them.
-make_secrets() {
-    local file=$DATA_DIR/secrets.env
-    [ -s "$file" ] && return
-    say "Making this machine's secrets ($file)"
-    (
-        umask 077
-        printf 'Jwt__Secret=%s\nZIRAAI_INTERNAL_SECRET=%s\n' "$(random_hex)" "$(random_hex)" >"$file.new"
-        mv "$file.new" "$file"
-    )
-}
-
-random_hex() { head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
-
 # Each process has its own session: Ctrl-C reaches this script alone, which then
 # ends them in order. Should this script be killed, the kernel ends them.
+LOG_PIDS=()
 start() {
-    trap 'stop 0' INT TERM
-    trap 'stop $?' EXIT
-    say "Starting"
-    local log
-    exec {log}> >(prefix 'hub   ' 36)
-    LOG_PIDS=($!)
-    PORT=$PORT setpriv --pdeathsig TERM setsid "$BIN/hub-api" </dev/null >&"$log" 2>&1 9>&- {log}>&- &
-    HUB_PID=$!
-    exec {log}>&-
-    exec {log}> >(prefix 'worker' 33)
+    local -n pid=$1
+    local name=$2 colour=$3 port=$4 binary=$5 log
+    exec {log}> >(prefix "$name" "$colour")
     LOG_PIDS+=($!)
-    PORT=$WORKER_PORT setpriv --pdeathsig TERM setsid "$BIN/analysis-worker" </dev/null >&"$log" 2>&1 9>&- {log}>&- &
-    WORKER_PID=$!
+    PORT=$port setpriv --pdeathsig TERM setsid "$binary" </dev/null >&"$log" 2>&1 9>&- {log}>&- &
+    pid=$!
     exec {log}>&-
 }
 

@@ -42,7 +42,6 @@ impl Api {
     }
 
     /// A request with the user's token.
-    #[must_use]
     pub fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.base))

@@ -195,3 +195,106 @@ async fn pump(
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("no holder of this lock panics")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncBufReadExt as _, io::BufReader, time::timeout};
+
+    use super::*;
+
+    /// Answers each line with itself, and the end of the stream with a last line.
+    async fn echo() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (from, mut to) = socket.into_split();
+                    let mut lines = BufReader::new(from).lines();
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        to.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+                    }
+                    let _ = to.write_all(b"end\n").await;
+                });
+            }
+        });
+        port
+    }
+
+    struct Caller {
+        lines: tokio::io::Lines<BufReader<OwnedReadHalf>>,
+        to: OwnedWriteHalf,
+    }
+
+    impl Caller {
+        async fn call(proxy: &ChaosProxy) -> Self {
+            let socket = TcpStream::connect(("127.0.0.1", proxy.port()))
+                .await
+                .unwrap();
+            let (from, to) = socket.into_split();
+            Self {
+                lines: BufReader::new(from).lines(),
+                to,
+            }
+        }
+
+        async fn say(&mut self, word: &str) -> Option<String> {
+            self.to
+                .write_all(format!("{word}\n").as_bytes())
+                .await
+                .ok()?;
+            self.hear().await
+        }
+
+        async fn hear(&mut self) -> Option<String> {
+            self.lines.next_line().await.ok().flatten()
+        }
+
+        async fn hears_nothing(&mut self) -> bool {
+            timeout(Duration::from_millis(200), self.hear())
+                .await
+                .is_err()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stranded_connection_stays_so_and_a_new_one_works() {
+        let proxy = ChaosProxy::start(echo().await).await.unwrap();
+        let mut old = Caller::call(&proxy).await;
+        assert_eq!(old.say("hello").await.as_deref(), Some("hello"));
+        proxy.go_dark();
+        old.to.write_all(b"lost\n").await.unwrap();
+        assert!(old.hears_nothing().await);
+        let mut lost = Caller::call(&proxy).await;
+        lost.to.write_all(b"lost\n").await.unwrap();
+        assert!(lost.hears_nothing().await);
+        proxy.come_back();
+        assert!(old.hears_nothing().await && lost.hears_nothing().await);
+        assert_eq!(
+            Caller::call(&proxy).await.say("new").await.as_deref(),
+            Some("new")
+        );
+    }
+
+    #[tokio::test]
+    async fn cut_ends_both_sides_and_half_closed_only_one() {
+        let proxy = ChaosProxy::start(echo().await).await.unwrap();
+        let mut caller = Caller::call(&proxy).await;
+        assert_eq!(caller.say("hello").await.as_deref(), Some("hello"));
+        proxy.set_standing(Fate::HalfClosed);
+        assert_eq!(caller.hear().await.as_deref(), Some("end"));
+        let mut caller = Caller::call(&proxy).await;
+        assert_eq!(caller.say("hello").await.as_deref(), Some("hello"));
+        proxy.set_standing(Fate::Cut);
+        assert_eq!(caller.hear().await, None);
+    }
+
+    #[tokio::test]
+    async fn delayed_bytes_arrive_whole() {
+        let proxy = ChaosProxy::start(echo().await).await.unwrap();
+        proxy.set_new(Fate::Delay(Duration::from_millis(5)));
+        let mut caller = Caller::call(&proxy).await;
+        let long = "x".repeat(100_000);
+        assert_eq!(caller.say(&long).await.as_deref(), Some(&*long));
+    }
+}

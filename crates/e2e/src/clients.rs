@@ -134,7 +134,7 @@ impl Told {
     /// Whether it is this event about this analysis.
     #[must_use]
     pub fn is_about(&self, name: &str, analysis: i64) -> bool {
-        self.is_event(name) && self.payload()["analysisId"] == Value::from(analysis)
+        self.is_event(name) && self.payload()["analysisId"] == analysis
     }
 
     /// The event's first argument.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
-use serde_json::Value;
 use shared_dto::notification::Notification;
 
 /// The log has the sequences 1, 2, 3, ... and each analysis ends in it exactly once.
@@ -15,7 +14,7 @@ pub fn check_log(log: &[Notification], analyses: &[i64]) -> Result<()> {
             entry.sequence
         );
         ensure!(
-            entry.payload["sequence"] == Value::from(position),
+            entry.payload["sequence"] == position,
             "the payload of entry {position} says {}",
             entry.payload["sequence"]
         );
@@ -57,4 +56,39 @@ pub fn check_received(sequences: &[i64], head: i64) -> Result<()> {
         "the last sequence received is {newest}, the log's {head}"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn entry(sequence: i64, analysis: i64) -> Notification {
+        Notification {
+            notification_id: sequence,
+            sequence,
+            event: "ReceiveAnalysisCompleted".to_owned(),
+            payload: json!({ "analysisId": analysis, "sequence": sequence }),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn holes_repeats_and_strangers_in_the_log_are_found() {
+        assert!(check_log(&[entry(1, 7), entry(2, 8)], &[7, 8]).is_ok());
+        assert!(check_log(&[entry(1, 7), entry(3, 8)], &[7, 8]).is_err());
+        assert!(check_log(&[entry(1, 7), entry(2, 7)], &[7]).is_err());
+        assert!(check_log(&[entry(1, 7)], &[7, 8]).is_err());
+        assert!(check_log(&[entry(1, 7), entry(2, 9)], &[7]).is_err());
+    }
+
+    #[test]
+    fn repeats_may_come_but_no_gap_and_no_early_end() {
+        assert!(check_received(&[1, 2, 3], 3).is_ok());
+        assert!(check_received(&[1, 2, 1, 2, 3], 3).is_ok());
+        assert!(check_received(&[1, 3, 2], 3).is_err());
+        assert!(check_received(&[1, 2], 3).is_err());
+    }
 }

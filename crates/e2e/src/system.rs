@@ -1,6 +1,6 @@
 //! Tendril as a whole: one hub and one worker on free ports over a fresh data folder.
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -25,10 +25,13 @@ pub struct SystemOptions {
     pub hub: Vec<(&'static str, String)>,
     /// Further settings of the worker.
     pub worker: Vec<(&'static str, String)>,
+    /// Does not show the logs at the end.
+    pub quiet: bool,
 }
 
-/// A running system. Everything is killed and removed when it is dropped; when
-/// that is because a test failed, the ends of both logs are shown.
+/// A running system. Everything is killed and removed when it is dropped. The
+/// ends of both logs are printed then, which the test runner shows of tests
+/// that fail.
 #[derive(Debug)]
 pub struct System {
     hub: Service,
@@ -40,6 +43,7 @@ pub struct System {
     /// `ZIRAAI_INTERNAL_SECRET`.
     pub internal_secret: String,
     folder: TempDir,
+    quiet: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +89,8 @@ impl System {
             ("Jwt__Secret", issuer.secret.clone()),
             ("Jwt__Issuer", issuer.issuer.clone()),
             ("Jwt__Audience", issuer.audience.clone()),
+            // No load balancer has to notice that the hub leaves.
+            ("Drain__Delay", "0".to_owned()),
         ];
         let worker = [("PORT", worker_port.to_string())];
         let service = |name, port, settings: Vec<(&'static str, String)>| -> Result<Service> {
@@ -117,6 +123,7 @@ impl System {
             issuer,
             internal_secret,
             folder,
+            quiet: options.quiet,
         })
     }
 
@@ -168,6 +175,16 @@ impl System {
         self.worker.stop().await
     }
 
+    /// Gives away the running worker; the next one that is started listens elsewhere.
+    pub fn replace_worker(&mut self) -> Result<Process> {
+        let process = self.worker.take()?;
+        self.worker.port = free_port()?;
+        let environment = &mut self.worker.program.environment;
+        environment.retain(|(name, _)| name != "PORT");
+        environment.push(("PORT".to_owned(), self.worker.port.to_string()));
+        Ok(process)
+    }
+
     /// The hub's process, to be sent signals.
     pub fn hub_process(&self) -> Result<&Process> {
         self.hub.process.as_ref().context("the hub does not run")
@@ -205,7 +222,7 @@ impl System {
 
 impl Drop for System {
     fn drop(&mut self) {
-        if !thread::panicking() {
+        if self.quiet {
             return;
         }
         for service in [&self.hub, &self.worker] {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use axum::{
     Router,
     body::Bytes,
@@ -16,7 +16,11 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 /// The server. It ends when it is dropped.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ struct Shared {
     status: StatusCode,
     answer: Value,
     calls: BTreeMap<String, usize>,
+    answers: usize,
 }
 
 impl Webhook {
@@ -49,6 +54,7 @@ impl Webhook {
                 "confidence": 0.9,
             }),
             calls: BTreeMap::new(),
+            answers: 0,
         }));
         let router = Router::new()
             .route("/webhook/plant-analysis", post(answer))
@@ -91,6 +97,32 @@ impl Webhook {
         self.lock().calls.clone()
     }
 
+    /// Waits until it was called this often.
+    pub async fn await_calls(&self, calls: usize, within: Duration) -> Result<()> {
+        self.wait(within, |shared| {
+            shared.calls.values().sum::<usize>() >= calls
+        })
+        .await
+    }
+
+    /// Waits until it has answered this often.
+    pub async fn await_answers(&self, answers: usize, within: Duration) -> Result<()> {
+        self.wait(within, |shared| shared.answers >= answers).await
+    }
+
+    async fn wait(&self, within: Duration, fits: impl Fn(&Shared) -> bool) -> Result<()> {
+        let deadline = Instant::now() + within;
+        while !fits(&self.lock()) {
+            ensure!(
+                Instant::now() < deadline,
+                "the webhook waited {within:?} in vain: {:?}",
+                self.lock()
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         lock(&self.shared)
     }
@@ -114,6 +146,7 @@ async fn answer(
         (shared.delay, shared.status, shared.answer.to_string())
     };
     sleep(delay).await;
+    lock(&shared).answers += 1;
     (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
 }
 
