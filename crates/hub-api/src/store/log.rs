@@ -24,16 +24,17 @@ impl Stream {
         &self.0
     }
 
+    /// The key as shared text, without a copy.
+    pub(in crate::store) fn to_arc(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The user whose log this is.
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
         self.0
             .strip_prefix("user:")
             .and_then(|id| UserId::new(id).ok())
-    }
-
-    pub(in crate::store) fn from_row(text: &str) -> Self {
-        Self(text.into())
     }
 }
 
@@ -152,10 +153,10 @@ pub struct StreamState {
 }
 
 impl StreamState {
-    /// How many entries nobody acknowledged.
+    /// How many entries nobody acknowledged, among those that are kept.
     #[must_use]
     pub fn unread(&self) -> i64 {
-        self.head - self.acknowledged
+        self.head - self.acknowledged.max(self.oldest - 1)
     }
 }
 

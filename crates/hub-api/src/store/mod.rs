@@ -30,6 +30,10 @@ pub mod log;
 pub mod analyses;
 pub mod jobs;
 pub mod timeline;
+mod admission;
+mod backoff;
+mod failure;
+mod decode;
 mod sqlite;
 
 pub use analyses::{
@@ -38,6 +42,7 @@ pub use analyses::{
 };
 pub use clock::{Clock, UnixMillis};
 pub use error::StoreError;
+pub use failure::FAILED_EVENT;
 pub use jobs::{Alive, Beat, Expired, Heartbeat, Lease, QueueStats, Replied, Retried, Retry};
 pub use log::{
     Append, Appended, Confirmation, Handed, LoggedEntry, NewNotification, OnCommitted, Outcome,
@@ -45,6 +50,8 @@ pub use log::{
 };
 pub use options::{Purged, Retention, StoreHealth, StoreOptions};
 pub use timeline::{AnalysisHistory, Happening, TimelineEntry};
+
+use decode::{photo_from_row, status_from_row, user_from_row};
 
 /// The database. Clones share it.
 #[derive(Debug, Clone)]
@@ -57,15 +64,18 @@ pub enum Store {
 /// when it cannot go on; whoever opened the store watches it.
 #[derive(Debug)]
 #[must_use = "a store whose writer has ended takes no writes"]
-pub struct WriterTask(JoinHandle<()>);
+pub struct WriterTask(JoinHandle<Result<(), StoreError>>);
 
 impl Future for WriterTask {
     type Output = Result<(), StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_err(|error| {
-            tracing::error!(%error, "the store's writer ended unexpectedly");
-            StoreError::Closed
+        Pin::new(&mut self.0).poll(cx).map(|ended| match ended {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(%error, "store.writer_ended: the writer panicked or was aborted");
+                Err(StoreError::Closed)
+            }
         })
     }
 }

@@ -53,6 +53,17 @@ impl Happening {
         Self::Confirmed,
     ];
 
+    /// Order among happenings of the same millisecond: an entry is logged
+    /// before it is handed on, and handed on before it is confirmed.
+    pub(in crate::store) fn rank(self) -> u8 {
+        match self {
+            Self::Logged => 1,
+            Self::Handed => 2,
+            Self::Confirmed => 3,
+            _ => 0,
+        }
+    }
+
     /// The happening as it is stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,0 +1,200 @@
+//! What may be written late: confirmations, and how many connections an
+//! entry was handed to.
+//!
+//! They are noted in memory and written with a transaction a little later.
+//! Losing them in a crash costs a repeated delivery, so they are never worth
+//! a transaction each.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{
+    statement::{MAX_ROWS, RowsStatement},
+    work::Work,
+};
+use crate::store::{
+    Confirmation, Handed, Happening, ReceiptSource, StoreError, Stream, UnixMillis,
+};
+
+/// Notes beyond this many are dropped: they are for the operator's eye only.
+const MAX_HANDED: usize = 8192;
+
+/// What is noted and not yet written.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    noted: Mutex<Noted>,
+    /// Told when there is something to write and there was nothing before.
+    pub(super) arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// The highest confirmation of each stream; as many as there are streams
+    /// with live connections.
+    confirmed: HashMap<Stream, Mark>,
+    handed: Vec<Handed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    sequence: i64,
+    source: ReceiptSource,
+    at: UnixMillis,
+}
+
+/// A bounded share of the notes, while it is being written. They stay noted
+/// until it is committed.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    confirmed: Vec<(Stream, Mark)>,
+    handed: Vec<Handed>,
+}
+
+impl Receipts {
+    pub(super) fn confirm(&self, confirmations: Vec<Confirmation>) {
+        let mut noted = self.noted.lock();
+        let was_empty = noted.is_empty();
+        for confirmation in confirmations {
+            let Confirmation {
+                stream,
+                sequence,
+                source,
+                at,
+            } = confirmation;
+            let mark = Mark {
+                sequence,
+                source,
+                at,
+            };
+            let known = noted.confirmed.entry(stream).or_insert(mark);
+            if known.sequence < sequence {
+                *known = mark;
+            }
+        }
+        self.tell(&noted, was_empty);
+    }
+
+    pub(super) fn record_handed(&self, handed: impl IntoIterator<Item = Handed>) {
+        let mut noted = self.noted.lock();
+        let was_empty = noted.is_empty();
+        let room = MAX_HANDED.saturating_sub(noted.handed.len());
+        noted.handed.extend(handed.into_iter().take(room));
+        self.tell(&noted, was_empty);
+    }
+
+    fn tell(&self, noted: &Noted, was_empty: bool) {
+        if was_empty && !noted.is_empty() {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// The confirmation of `stream` that is not yet written, 0 when there is none.
+    pub(super) fn confirmed(&self, stream: &Stream) -> i64 {
+        self.noted
+            .lock()
+            .confirmed
+            .get(stream)
+            .map_or(0, |mark| mark.sequence)
+    }
+
+    /// A share to write: at most one statement's worth of each kind.
+    pub(super) fn share(&self) -> Share {
+        let noted = self.noted.lock();
+        let confirmed = noted.confirmed.iter().take(MAX_ROWS);
+        Share {
+            confirmed: confirmed
+                .map(|(stream, mark)| (stream.clone(), *mark))
+                .collect(),
+            handed: noted.handed.iter().take(MAX_ROWS).copied().collect(),
+        }
+    }
+
+    /// Forgets what was written, but for what has grown since. Returns how
+    /// much is left to write.
+    pub(super) fn written(&self, share: &Share) -> usize {
+        let mut noted = self.noted.lock();
+        for (stream, mark) in &share.confirmed {
+            if noted.confirmed.get(stream) == Some(mark) {
+                noted.confirmed.remove(stream);
+            }
+        }
+        noted.handed.drain(..share.handed.len());
+        noted.confirmed.len() + noted.handed.len()
+    }
+}
+
+impl Noted {
+    fn is_empty(&self) -> bool {
+        self.confirmed.is_empty() && self.handed.is_empty()
+    }
+}
+
+static CONFIRM_ENTRIES: LazyLock<RowsStatement> = LazyLock::new(|| {
+    RowsStatement::new(
+        4,
+        "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
+         FROM {rows} v CROSS JOIN streams s
+         WHERE s.stream = v.column1 AND log.stream = s.stream
+           AND log.sequence > s.confirmed AND log.sequence <= v.column2",
+    )
+});
+
+static CONFIRM_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
+    RowsStatement::new(
+        2,
+        "UPDATE streams SET confirmed = min(head, v.column2)
+         FROM {rows} v
+         WHERE streams.stream = v.column1 AND streams.confirmed < min(head, v.column2)",
+    )
+});
+
+impl Share {
+    pub(super) fn is_empty(&self) -> bool {
+        self.confirmed.is_empty() && self.handed.is_empty()
+    }
+
+    /// Writes the share. The marks only grow and never pass the head.
+    pub(super) async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        CONFIRM_ENTRIES
+            .execute(work.conn, &self.confirmed, |args, (stream, mark)| {
+                args.push(stream.to_arc())
+                    .push(mark.sequence)
+                    .push(mark.at.0)
+                    .push(mark.source.as_str());
+            })
+            .await?;
+        CONFIRM_STREAMS
+            .execute(work.conn, &self.confirmed, |args, (stream, mark)| {
+                args.push(stream.to_arc()).push(mark.sequence);
+            })
+            .await?;
+        for handed in &self.handed {
+            let detail = match handed.connections {
+                1 => format!("sequence {} to 1 connection", handed.sequence),
+                n => format!("sequence {} to {n} connections", handed.sequence),
+            };
+            work.note_at(handed.at, handed.analysis_id, Happening::Handed, detail);
+        }
+        Ok(())
+    }
+}
+
+/// Confirms within an open transaction what an acknowledgement covers.
+pub(super) async fn confirm_now(
+    work: &mut Work<'_>,
+    stream: &Stream,
+    sequence: i64,
+) -> Result<(), StoreError> {
+    let mark = Mark {
+        sequence,
+        source: ReceiptSource::Acknowledge,
+        at: work.now,
+    };
+    let share = Share {
+        confirmed: vec![(stream.clone(), mark)],
+        handed: Vec::new(),
+    };
+    share.write(work).await
+}
