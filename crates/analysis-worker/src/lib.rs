@@ -1,2 +1,200 @@
-//! Placeholder while the workspace is laid out.
+//! Tendril's worker: takes jobs from the hub, runs the analysis, and tells the
+//! hub what came of it until the hub has it.
+//!
+//! Owns attempts: their slots, their leases' heartbeats, the analysers, and the
+//! reporting back. Never touches the database, and never decides whether a job
+//! is tried again: the hub does.
+
+pub mod config;
+pub mod shutdown;
+mod backoff;
+mod body;
+mod hub;
+mod source;
+mod intake;
+mod attempt;
+mod analyser;
+mod photo;
 pub mod screening;
+mod health;
+mod serve;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret as _;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use crate::analyser::ClientError;
+pub use crate::hub::LinkError;
+
+use crate::{
+    analyser::Analyser,
+    attempt::Attempts,
+    config::Config,
+    health::{Health, Vitals},
+    hub::Hub,
+    shutdown::Shutdown,
+    source::{JobSource, LeaseSource},
+};
+
+/// What the worker calls itself towards others.
+const USER_AGENT: &str = concat!("tendril-analysis-worker/", env!("CARGO_PKG_VERSION"));
+
+/// Slots when n8n does the work and nobody set another number.
+const N8N_SLOTS: usize = 16;
+
+/// After the hard shutdown, attempts may take this long to hand their jobs back.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why a worker could not run, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The link to the hub cannot be made.
+    #[error("cannot talk to the hub")]
+    Link(#[from] LinkError),
+    /// The n8n analyser cannot be made.
+    #[error("cannot talk to n8n")]
+    N8n(#[from] ClientError),
+    /// A task that the worker cannot be without has ended.
+    #[error("the {0} ended by itself")]
+    VitalTask(&'static str),
+}
+
+/// Runs a worker until `shutdown`; health is served on `listener`.
+///
+/// # Errors
+/// [`RunError`] when it cannot start, or when a vital task ended.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    announce(&config);
+    let hub = Arc::new(Hub::new(&config.hub)?);
+    let analyser = Arc::new(Analyser::new(&config, &hub)?);
+    let slots = slots(&config);
+    let (vitals, tasks) = (Arc::new(Vitals::new()), TaskTracker::new());
+    tracing::info!(analyser = analyser.name(), slots, "taking jobs");
+
+    let health = Health {
+        hub: Arc::clone(&hub),
+        vitals: Arc::clone(&vitals),
+        attempts: tasks.clone(),
+        slots,
+        analyser: analyser.name(),
+        leaving: shutdown.soft.clone(),
+        longest_poll: config.worker.poll + config.hub.timeout * 2,
+    };
+    let stop_serving = CancellationToken::new();
+    let _stop_serving_at_last = stop_serving.clone().drop_guard();
+    let mut server = tokio::spawn(serve::serve(
+        listener,
+        health::router(health),
+        stop_serving.clone(),
+    ));
+
+    let source = JobSource::Lease(LeaseSource::new(
+        Arc::clone(&hub),
+        worker_id(),
+        config.worker.poll,
+    ));
+    let attempts = Arc::new(Attempts {
+        hub,
+        analyser,
+        hard: shutdown.hard.clone(),
+    });
+    let mut intake = tokio::spawn(intake::run(
+        source,
+        attempts,
+        Arc::new(Semaphore::new(slots)),
+        tasks.clone(),
+        vitals,
+        shutdown.clone(),
+    ));
+    let broken = watch(&mut intake, &mut server, &shutdown).await;
+    drain(&tasks, config.worker.grace, &shutdown).await;
+    broken.map_or(Ok(()), |task| Err(RunError::VitalTask(task)))
+}
+
+/// Waits for the soft shutdown, or starts it when a vital task ends by itself.
+async fn watch(
+    intake: &mut JoinHandle<()>,
+    server: &mut JoinHandle<()>,
+    shutdown: &Shutdown,
+) -> Option<&'static str> {
+    let ended = tokio::select! {
+        () = shutdown.soft.cancelled() => None,
+        _ = &mut *intake => Some("lease loop"),
+        _ = server => Some("health server"),
+    };
+    match ended {
+        // It ends because of the shutdown, at the same moment.
+        Some(_) if shutdown.soft.is_cancelled() => None,
+        Some(task) => {
+            tracing::error!(task, "a vital task ended by itself; leaving");
+            shutdown.soft.cancel();
+            Some(task)
+        }
+        None => None,
+    }
+}
+
+/// Lets the attempts end within the grace, then makes them hand their jobs back.
+async fn drain(tasks: &TaskTracker, grace: Duration, shutdown: &Shutdown) {
+    tasks.close();
+    tracing::info!(
+        under_way = tasks.len(),
+        ?grace,
+        "leaving: no more jobs are taken"
+    );
+    tokio::select! {
+        () = tasks.wait() => return,
+        () = tokio::time::sleep(grace) => {}
+        () = shutdown.hard.cancelled() => {}
+    }
+    tracing::info!(under_way = tasks.len(), "handing jobs back");
+    shutdown.hard.cancel();
+    if tokio::time::timeout(FAREWELL, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            under_way = tasks.len(),
+            "left with jobs under way; their leases expire"
+        );
+    }
+}
+
+/// The lines that operators look for after a deploy.
+fn announce(config: &Config) {
+    tracing::info!(
+        "[WORKER] analysis-worker starting in {} environment",
+        config.environment
+    );
+    if let Some(secret) = &config.hub.secret {
+        let length = secret.expose_secret().chars().count();
+        tracing::info!("Internal secret loaded - Length: {length}");
+    }
+    if let Some(url) = &config.hub.base_url {
+        tracing::info!("WebAPI URL loaded: {url}");
+    }
+    if let Some(url) = &config.n8n.webhook_url {
+        tracing::info!("n8n webhook loaded: {url}");
+    }
+}
+
+fn slots(config: &Config) -> usize {
+    match (config.worker.concurrency, &config.n8n.webhook_url) {
+        (0, None) => cores(),
+        (0, Some(_)) => N8N_SLOTS,
+        (given, _) => given as usize,
+    }
+}
+
+/// Photos that are analysed at the same time.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Names this process; another one at its next start.
+fn worker_id() -> String {
+    format!("worker-{:016x}", rand::random::<u64>())
+}

@@ -1,0 +1,242 @@
+//! What the worker tells of itself: `/health`, `/health/live`, `/health/ready`.
+//!
+//! Answers come from memory: a slow hub cannot hang them, and asking costs
+//! nothing. Nothing here holds an id or a secret.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::hub::{BreakerState, Hub};
+
+/// What the lease loop is doing; it writes, health reads.
+#[derive(Debug)]
+pub(crate) struct Vitals(Mutex<Pulse>);
+
+#[derive(Debug, Clone)]
+struct Pulse {
+    doing: Doing,
+    since: Instant,
+    last_answer: Option<Instant>,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    WaitingForSlot,
+    Asking,
+    Pausing,
+}
+
+impl Vitals {
+    pub(crate) fn new() -> Self {
+        let since = Instant::now();
+        Self(Mutex::new(Pulse {
+            doing: Doing::Pausing,
+            since,
+            last_answer: None,
+            last_error: None,
+        }))
+    }
+
+    pub(crate) fn waiting_for_slot(&self) {
+        self.set(Doing::WaitingForSlot);
+    }
+
+    pub(crate) fn asking(&self) {
+        self.set(Doing::Asking);
+    }
+
+    pub(crate) fn answered(&self) {
+        let mut pulse = self.lock();
+        pulse.last_answer = Some(Instant::now());
+        pulse.last_error = None;
+    }
+
+    pub(crate) fn refused(&self, error: String) {
+        self.set(Doing::Pausing);
+        self.lock().last_error = Some(error);
+    }
+
+    fn set(&self, doing: Doing) {
+        let mut pulse = self.lock();
+        (pulse.doing, pulse.since) = (doing, Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pulse> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What health looks at.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) vitals: Arc<Vitals>,
+    /// The attempts under way.
+    pub(crate) attempts: TaskTracker,
+    pub(crate) slots: usize,
+    pub(crate) analyser: &'static str,
+    pub(crate) leaving: CancellationToken,
+    /// A question for jobs is answered within this time.
+    pub(crate) longest_poll: Duration,
+}
+
+/// The three routes.
+pub(crate) fn router(health: Health) -> Router {
+    Router::new()
+        .route("/health", get(whole))
+        .route("/health/ready", get(ready))
+        .route(
+            "/health/live",
+            get(async || Json(json!({ "status": "Healthy" }))),
+        )
+        .with_state(health)
+}
+
+/// Everything; 503 only when the worker can do nothing.
+async fn whole(State(health): State<Health>) -> Response {
+    let report = health.report();
+    let status = match report.verdict {
+        Verdict::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+        Verdict::Healthy | Verdict::Degraded => StatusCode::OK,
+    };
+    (status, Json(report.body)).into_response()
+}
+
+/// 200 when the worker takes jobs.
+async fn ready(State(health): State<Health>) -> Response {
+    let report = health.report();
+    let ready = report.verdict == Verdict::Healthy;
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(report.body)).into_response()
+}
+
+/// ASP.NET's three words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "Healthy",
+            Self::Degraded => "Degraded",
+            Self::Unhealthy => "Unhealthy",
+        }
+    }
+}
+
+struct Report {
+    verdict: Verdict,
+    body: Value,
+}
+
+impl Health {
+    fn report(&self) -> Report {
+        let began = Instant::now();
+        let pulse = self.vitals.lock().clone();
+        let checks = [
+            ("hub", self.hub_check(&pulse)),
+            ("leaseLoop", self.lease_loop_check(&pulse)),
+            ("breaker", self.breaker_check()),
+            ("slots", self.slots_check()),
+        ];
+        let verdict = checks.iter().map(|(_, (verdict, _))| *verdict).max();
+        let verdict = verdict.unwrap_or(Verdict::Healthy);
+        let checks: serde_json::Map<String, Value> = checks
+            .into_iter()
+            .map(|(name, (verdict, data))| {
+                (
+                    name.to_owned(),
+                    json!({ "status": verdict.as_str(), "data": data }),
+                )
+            })
+            .collect();
+        let body = json!({
+            "status": verdict.as_str(),
+            "durationMs": began.elapsed().as_secs_f64() * 1_000.0,
+            "version": env!("CARGO_PKG_VERSION"),
+            "analyser": self.analyser,
+            "checks": checks,
+        });
+        Report { verdict, body }
+    }
+
+    /// A hub that was never there is no worse than one that went away: both come back.
+    fn hub_check(&self, pulse: &Pulse) -> (Verdict, Value) {
+        let verdict = match pulse.last_error {
+            Some(_) => Verdict::Unhealthy,
+            None if pulse.last_answer.is_none() => Verdict::Unhealthy,
+            None => Verdict::Healthy,
+        };
+        let since = self
+            .hub
+            .since_last_answer()
+            .map(|since| since.as_secs_f64());
+        (
+            verdict,
+            json!({ "secondsSinceLastAnswer": since, "lastError": pulse.last_error }),
+        )
+    }
+
+    fn lease_loop_check(&self, pulse: &Pulse) -> (Verdict, Value) {
+        let since = pulse.since.elapsed();
+        let verdict = match pulse.doing {
+            _ if self.leaving.is_cancelled() => Verdict::Unhealthy,
+            // Full slots are no fault: attempts have their own time limits.
+            Doing::WaitingForSlot => Verdict::Healthy,
+            Doing::Asking | Doing::Pausing if since > self.longest_poll => Verdict::Unhealthy,
+            Doing::Asking | Doing::Pausing => Verdict::Healthy,
+        };
+        let doing = match pulse.doing {
+            _ if self.leaving.is_cancelled() => "leaving",
+            Doing::WaitingForSlot => "waiting for a free slot",
+            Doing::Asking => "waiting for jobs",
+            Doing::Pausing => "pausing after a failure",
+        };
+        let answered = pulse.last_answer.map(|at| at.elapsed().as_secs_f64());
+        let data = json!({
+            "doing": doing,
+            "forSeconds": since.as_secs_f64(),
+            "secondsSinceLastSuccess": answered,
+        });
+        (verdict, data)
+    }
+
+    fn breaker_check(&self) -> (Verdict, Value) {
+        let state = self.hub.breaker_state();
+        let verdict = match state {
+            BreakerState::Closed => Verdict::Healthy,
+            BreakerState::HalfOpen => Verdict::Degraded,
+            BreakerState::Open => Verdict::Unhealthy,
+        };
+        (verdict, json!({ "state": state.as_str() }))
+    }
+
+    fn slots_check(&self) -> (Verdict, Value) {
+        (
+            Verdict::Healthy,
+            json!({ "total": self.slots, "inUse": self.attempts.len() }),
+        )
+    }
+}
