@@ -261,12 +261,23 @@ pub struct Message<'a, A: ?Sized> {
     frames: [Option<Frame>; 2],
 }
 
-impl<'a, A: Arguments + ?Sized> Prepared<'a, A> {
-    fn new(target: &'a str, arguments: &'a A, invocation_id: Option<&'a str>) -> Self {
+impl<'a, A: Arguments + ?Sized> Message<'a, A> {
+    /// An invocation of `target` that wants no answer.
+    #[must_use]
+    pub fn new(target: &'a str, arguments: &'a A) -> Self {
         Self {
             target,
             arguments,
-            invocation_id,
+            invocation_id: None,
+            frames: [None, None],
+        }
+    }
+
+    fn expecting_answer(target: &'a str, arguments: &'a A, invocation_id: &'a str) -> Self {
+        Self {
+            target,
+            arguments,
+            invocation_id: Some(invocation_id),
             frames: [None, None],
         }
     }
@@ -368,7 +379,9 @@ impl SingleClient {
 
     /// Sends an invocation that wants no answer; false when the client is gone.
     pub async fn send<A: Arguments>(&self, target: &str, arguments: A) -> bool {
-        let Some(connection) = self.hub.core.registry.by_id(self.id) else { return false };
+        let Some(connection) = self.hub.core.registry.by_id(self.id) else {
+            return false;
+        };
         let sent = Context::new(connection, None).send(&mut Message::new(target, &arguments), 0);
         sent.unwrap_or_else(|error| {
             tracing::error!(hub.event = target, %error, "a message was not sent");
@@ -428,7 +441,9 @@ impl Context {
         message: &mut Message<'_, A>,
         tag: u64,
     ) -> Result<bool, WriteError> {
-        let Some(protocol) = self.connection.protocol() else { return Ok(false) };
+        let Some(protocol) = self.connection.protocol() else {
+            return Ok(false);
+        };
         let frame = message.frame(protocol)?;
         Ok(self.connection.send(frame, tag).is_ok())
     }
@@ -443,7 +458,9 @@ impl Context {
         message: &mut Message<'_, A>,
         tag: u64,
     ) -> Result<bool, WriteError> {
-        let Some(protocol) = self.connection.protocol() else { return Ok(false) };
+        let Some(protocol) = self.connection.protocol() else {
+            return Ok(false);
+        };
         let frame = message.frame(protocol)?;
         self.connection.wait_for_space().await;
         Ok(self.connection.send(frame, tag).is_ok())
@@ -459,7 +476,9 @@ impl Context {
     /// How long nothing has come from the client.
     #[must_use]
     pub fn silent_for(&self) -> std::time::Duration {
-        self.connection.core().since(&self.connection.times.last_heard)
+        self.connection
+            .core()
+            .since(&self.connection.times.last_heard)
     }
 
     /// Whether the connection is over or about to be.

@@ -376,7 +376,9 @@ impl Connection {
 
     /// Something came from the client.
     pub(crate) fn heard(&self) {
-        self.times.last_heard.store(self.core.now(), Ordering::Relaxed);
+        self.times
+            .last_heard
+            .store(self.core.now(), Ordering::Relaxed);
     }
 
     pub(crate) fn take_close_request(&self) -> Option<CloseReason> {

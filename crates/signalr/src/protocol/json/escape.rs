@@ -4,26 +4,7 @@
 //! `\uXXXX` in upper-case hex.
 
 use super::escape_ranges::ESCAPED;
-
-/// How each ASCII character is written: 0 as it is, `u` as `\u00XX`, otherwise
-/// the character that follows the backslash.
-const ASCII: [u8; 128] = {
-    let mut table = [0; 128];
-    let mut control = 0;
-    while control < 0x20 {
-        table[control] = b'u';
-        control += 1;
-    }
-    table[0x08] = b'b';
-    table[0x09] = b't';
-    table[0x0a] = b'n';
-    table[0x0c] = b'f';
-    table[0x0d] = b'r';
-    table[b'"' as usize] = b'"';
-    table[b'\\' as usize] = b'\\';
-    table[0x7f] = b'u';
-    table
-};
+use super::run::ascii_run;
 
 /// Appends a string with its quotation marks.
 pub(in crate::protocol) fn write_string(out: &mut Vec<u8>, text: &str) {
@@ -31,41 +12,41 @@ pub(in crate::protocol) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let (mut written, mut at) = (0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        if byte < 0x80 {
-            let escape = ASCII[usize::from(byte)];
-            at += 1;
-            if escape != 0 {
-                out.extend_from_slice(&bytes[written..at - 1]);
-                write_ascii_escape(out, byte, escape);
-                written = at;
-            }
-            continue;
-        }
-        let character = text[at..]
-            .chars()
-            .next()
-            .expect("a byte follows, so a character does");
+    loop {
+        at += ascii_run(&bytes[at..]);
+        let Some(character) = text[at..].chars().next() else {
+            break;
+        };
         let start = at;
         at += character.len_utf8();
-        if is_escaped(character) {
-            out.extend_from_slice(&bytes[written..start]);
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write_unit(out, *unit);
-            }
-            written = at;
+        if !is_escaped(character) {
+            continue;
         }
+        out.extend_from_slice(&bytes[written..start]);
+        match bytes[start] {
+            byte @ ..0x80 => write_ascii_escape(out, byte),
+            _ => character
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| write_unit(out, *unit)),
+        }
+        written = at;
     }
     out.extend_from_slice(&bytes[written..]);
     out.push(b'"');
 }
 
-fn write_ascii_escape(out: &mut Vec<u8>, byte: u8, escape: u8) {
-    if escape == b'u' {
-        write_unit(out, u16::from(byte));
-    } else {
-        out.extend_from_slice(&[b'\\', escape]);
-    }
+fn write_ascii_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        b'\t' => b't',
+        b'\n' => b'n',
+        0x0c => b'f',
+        b'\r' => b'r',
+        _ => return write_unit(out, u16::from(byte)),
+    };
+    out.extend_from_slice(&[b'\\', short]);
 }
 
 fn write_unit(out: &mut Vec<u8>, unit: u16) {
@@ -76,6 +57,8 @@ fn write_unit(out: &mut Vec<u8>, unit: u16) {
 
 fn is_escaped(character: char) -> bool {
     match u16::try_from(u32::from(character)) {
+        // Only what needs an escape ends a run of ASCII.
+        Ok(..0x80) => true,
         // Latin with its extensions, Greek's first rows and Cyrillic; Han up to
         // Yi; Hangul: without gaps, so most text never reaches the search.
         Ok(0xa1..=0x377 | 0x3a3..=0x52f | 0x3220..=0xa48c | 0xac00..=0xd7a3) => false,

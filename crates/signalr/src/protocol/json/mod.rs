@@ -9,6 +9,7 @@ mod parse;
 mod members;
 mod reader;
 mod scalar;
+mod run;
 mod text;
 mod fault;
 mod write;

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, FaultKind};
 use super::reader::Reader;
+use super::run::literal_run;
 use super::text::Text;
 
 impl<'a> Reader<'a> {
@@ -11,14 +12,14 @@ impl<'a> Reader<'a> {
         let mut escaped = false;
         self.at = start;
         loop {
+            self.at += literal_run(&self.text[self.at..]);
             match self.text.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.skip_escape()?;
                 }
-                Some(byte @ ..0x20) => return Err(self.fault(FaultKind::InString(*byte))),
-                Some(_) => self.at += 1,
+                Some(byte) => return Err(self.fault(FaultKind::InString(*byte))),
                 None => return Err(self.fault(FaultKind::StringUnfinished)),
             }
         }
