@@ -1,0 +1,386 @@
+//! From the log to open connections, and back: who has what.
+//!
+//! The log is the truth; this module makes each connection follow it. It owns
+//! the state of a connection as a reader of its user's log ([`reader`]), the
+//! form in which entries are sent ([`payload`]), and the confirmation of what
+//! arrived. It never writes an entry, and knows nothing of HTTP.
+//!
+//! Invariants:
+//! - A connection gets the entries of one contiguous range of the log, in
+//!   order: what is confirmed on one connection was confirmed by all before it.
+//! - The writer's hook never waits: a reader that is behind reads the log itself.
+
+mod payload;
+mod reader;
+
+use std::sync::{Arc, OnceLock};
+
+use shared_dto::{
+    UserId,
+    connection::ConnectionInfo,
+    notification::{AnalysisProgress, Resumed},
+};
+use signalr::{Context, HubContext, HubServer, Message, protocol::RawJson};
+use time::OffsetDateTime;
+
+pub use payload::rendered;
+
+use self::reader::{Reader, Step};
+use crate::{
+    config::{Confirm, EventNames},
+    links::Links,
+    store::{
+        Confirmation, Handed, LoggedEntry, OnCommitted, ReceiptSource, Store, StoreError, Stream,
+    },
+};
+
+/// Entries read from the log at a time.
+const PAGE: u32 = 100;
+
+/// Progress is left out for a client with more than this unwritten.
+const PROGRESS_LIMIT: usize = 16 * 1024;
+
+/// What of the configuration decides how entries are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverySettings {
+    /// Which names of the analysis events are sent.
+    pub event_names: EventNames,
+    /// What confirms a notification.
+    pub confirm: Confirm,
+}
+
+/// The way to open connections. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: DeliverySettings,
+    links: Links,
+    /// Set once the store is open and the hub serves; nothing is delivered before.
+    serving: OnceLock<Serving>,
+}
+
+#[derive(Debug)]
+struct Serving {
+    store: Store,
+    hub: HubServer,
+    context: HubContext,
+    path: &'static str,
+}
+
+impl Delivery {
+    /// Delivers nothing until [`serve`](Self::serve).
+    #[must_use]
+    pub fn new(settings: DeliverySettings, links: Links) -> Self {
+        Self { shared: Arc::new(Shared { settings, links, serving: OnceLock::new() }) }
+    }
+
+    /// From now on entries go to the clients of `hub`, which is mounted at `path`.
+    pub fn serve(&self, store: Store, hub: HubServer, path: &'static str) {
+        let context = hub.context();
+        let set = self.shared.serving.set(Serving { store, hub, context, path });
+        debug_assert!(set.is_ok(), "a hub is started once");
+    }
+
+    fn serving(&self) -> Option<&Serving> {
+        self.shared.serving.get()
+    }
+
+    // What the store and the routes tell
+
+    /// What the store calls with each commit's entries.
+    #[must_use]
+    pub fn hook(&self) -> OnCommitted {
+        let delivery = self.clone();
+        Box::new(move |entries: &[LoggedEntry]| {
+            entries.iter().map(|entry| delivery.publish(entry)).collect()
+        })
+    }
+
+    /// Hands a new entry to the user's connections; gives their number. It
+    /// runs on the store's writer, so it never waits.
+    fn publish(&self, entry: &LoggedEntry) -> usize {
+        let Some(serving) = self.serving() else { return 0 };
+        let Some(user) = entry.stream.user() else { return 0 };
+        let connections = serving.context.connections_of(user.as_str());
+        if connections.is_empty() {
+            return 0;
+        }
+        let arguments = self.arguments(entry);
+        let mut messages = self.messages(&entry.event, &arguments);
+        let mut handed = 0;
+        for context in &connections {
+            let Some(reader) = context.get::<Reader>() else { continue };
+            let step = reader.announce(entry.sequence, || {
+                self.send_all(context, &mut messages, entry.sequence)
+            });
+            if step == Step::CatchUp {
+                self.spawn_catch_up(context.clone(), reader);
+            }
+            handed += usize::from(!context.is_closing());
+        }
+        handed
+    }
+
+    /// Sends progress to the owner's connections, and returns their number. It
+    /// never waits: for a slow client it is dropped.
+    #[must_use]
+    pub fn progress(&self, progress: &AnalysisProgress) -> usize {
+        let Some(serving) = self.serving() else { return 0 };
+        let connections = serving.context.connections_of(progress.user_id.as_str());
+        if connections.is_empty() {
+            return 0;
+        }
+        let arguments = (progress,);
+        let mut messages = self.messages("ReceiveAnalysisProgress", &arguments);
+        let mut sent = 0;
+        for context in connections.iter().filter(|each| each.waiting_bytes() <= PROGRESS_LIMIT) {
+            for message in &mut messages {
+                match context.send(message, 0) {
+                    Ok(taken) => sent += usize::from(taken),
+                    Err(error) => tracing::error!(%error, "progress cannot be written"),
+                }
+            }
+        }
+        sent / messages.len().max(1)
+    }
+
+    // What connections tell
+
+    /// A connection opened: it reads the log once it resumed, or did not in time.
+    pub fn open(&self, context: &Context, user: &UserId) {
+        context.insert(Reader::new(Stream::of_user(user), OffsetDateTime::now_utc()));
+    }
+
+    /// The client did not say where it stands: it gets what nobody confirmed.
+    pub async fn begin_unresumed(&self, context: &Context) {
+        let Some((serving, reader)) = self.serving().zip(context.get::<Reader>()) else { return };
+        if context.is_closing() || !reader.is_waiting() {
+            return;
+        }
+        let first = match serving.store.stream_state(reader.stream()).await {
+            Ok(state) => state.confirmed.max(state.oldest - 1) + 1,
+            Err(error) => return self.give_up(context, &error),
+        };
+        if let Some(turn) = reader.begin_if_waiting(first) {
+            self.catch_up(context, &reader, turn).await;
+        }
+    }
+
+    /// The client has everything up to `after` of `epoch` (this one, where it
+    /// names none) and gets the rest.
+    ///
+    /// # Errors
+    /// When the log cannot be read; the client may ask again.
+    pub async fn resume(
+        &self,
+        context: &Context,
+        epoch: Option<&str>,
+        after: i64,
+    ) -> Result<Resumed, StoreError> {
+        let (Some(serving), Some(reader)) = (self.serving(), context.get::<Reader>()) else {
+            return Err(StoreError::Closed);
+        };
+        let state = serving.store.stream_state(reader.stream()).await?;
+        let same_log = epoch.is_none_or(|epoch| *epoch == *state.epoch);
+        let complete = same_log && after <= state.head && after + 1 >= state.oldest;
+        let first = if complete { after + 1 } else { state.head + 1 };
+        if complete && after > 0 {
+            self.confirm(reader.stream(), after, ReceiptSource::Resume);
+        }
+        let turn = reader.begin(first);
+        self.catch_up(context, &reader, turn).await;
+        let to = reader.sent().max(first - 1);
+        Ok(Resumed { epoch: state.epoch.to_string(), from: if complete { first } else { to + 1 }, to, complete })
+    }
+
+    /// The client saw everything up to `sequence`.
+    ///
+    /// # Errors
+    /// When it could not be noted.
+    pub async fn acknowledge(&self, context: &Context, sequence: i64) -> Result<(), StoreError> {
+        let (Some(serving), Some(reader)) = (self.serving(), context.get::<Reader>()) else {
+            return Err(StoreError::Closed);
+        };
+        serving.store.acknowledge(reader.stream(), sequence).await.map(|_| ())
+    }
+
+    /// The transport shows that the client has everything up to `sequence`.
+    pub fn receipt(&self, context: &Context, sequence: u64, source: signalr::ReceiptSource) {
+        let source = match source {
+            signalr::ReceiptSource::Pong => ReceiptSource::Pong,
+            signalr::ReceiptSource::Poll => ReceiptSource::Poll,
+            signalr::ReceiptSource::Message | signalr::ReceiptSource::Ack => ReceiptSource::HubMessage,
+        };
+        if source == ReceiptSource::Pong && self.shared.settings.confirm == Confirm::Acknowledge {
+            return;
+        }
+        if let (Some(reader), Ok(sequence)) = (context.get::<Reader>(), i64::try_from(sequence)) {
+            self.confirm(reader.stream(), sequence, source);
+        }
+    }
+
+    fn confirm(&self, stream: &Stream, sequence: i64, source: ReceiptSource) {
+        if let Some(serving) = self.serving() {
+            let at = serving.store.clock().now();
+            let confirmation = Confirmation { stream: stream.clone(), sequence, source, at };
+            serving.store.confirm(vec![confirmation]);
+        }
+    }
+
+    // Following the log
+
+    fn spawn_catch_up(&self, context: Context, reader: Arc<Reader>) {
+        let delivery = self.clone();
+        tokio::spawn(async move {
+            if let Some(turn) = reader.take_behind() {
+                delivery.catch_up(&context, &reader, turn).await;
+            }
+        });
+    }
+
+    /// Sends what the log has and the connection has not, until it is live;
+    /// stops when another turn began.
+    async fn catch_up(&self, context: &Context, reader: &Reader, turn: u64) {
+        let Some(serving) = self.serving() else { return };
+        loop {
+            let after = reader.sent();
+            let page = match serving.store.entries(reader.stream(), after, PAGE).await {
+                Ok(page) => page,
+                Err(error) => return self.give_up(context, &error),
+            };
+            let mut handed = Vec::new();
+            for entry in &page.entries {
+                let arguments = self.arguments(entry);
+                let mut messages = self.messages(&entry.event, &arguments);
+                if !self.send_all_in_turn(context, &mut messages, entry.sequence).await
+                    || !reader.advance(turn, entry.sequence)
+                {
+                    return;
+                }
+                handed.extend(entry.analysis_id.map(|analysis_id| Handed {
+                    analysis_id,
+                    sequence: entry.sequence,
+                    connections: 1,
+                    at: serving.store.clock().now(),
+                }));
+            }
+            if !handed.is_empty() {
+                serving.store.record_handed(handed);
+            }
+            if page.entries.len() < PAGE as usize && reader.go_live(turn, page.state.head) {
+                return;
+            }
+            if context.is_closing() {
+                return;
+            }
+        }
+    }
+
+    /// A connection that cannot be told what it missed must not go on as if
+    /// it had missed nothing.
+    fn give_up(&self, context: &Context, error: &StoreError) {
+        tracing::warn!(%error, "the log cannot be read; a client is told to reconnect");
+        context.close(Some("The notification log cannot be read now.".to_owned()), true);
+    }
+
+    // Sending
+
+    fn arguments(&self, entry: &LoggedEntry) -> (RawJson,) {
+        (rendered(entry, &self.shared.links),)
+    }
+
+    /// One message for each name that the event goes by.
+    fn messages<'a, A: signalr::protocol::Arguments>(
+        &self,
+        event: &'a str,
+        arguments: &'a A,
+    ) -> Vec<Message<'a, A>> {
+        let names = payload::event_names(event, self.shared.settings.event_names);
+        names.into_iter().map(|name| Message::new(name, arguments)).collect()
+    }
+
+    /// The last message carries the receipt: what was before it came before it.
+    fn tags(&self, count: usize, sequence: i64) -> impl Iterator<Item = u64> + use<> {
+        let tag = u64::try_from(sequence).unwrap_or(0);
+        (0..count).map(move |at| if at + 1 == count { tag } else { 0 })
+    }
+
+    fn send_all<A: signalr::protocol::Arguments>(
+        &self,
+        context: &Context,
+        messages: &mut [Message<'_, A>],
+        sequence: i64,
+    ) -> bool {
+        let tags = self.tags(messages.len(), sequence);
+        messages.iter_mut().zip(tags).all(|(message, tag)| written(context.send(message, tag)))
+    }
+
+    async fn send_all_in_turn<A: signalr::protocol::Arguments>(
+        &self,
+        context: &Context,
+        messages: &mut [Message<'_, A>],
+        sequence: i64,
+    ) -> bool {
+        for (message, tag) in messages.iter_mut().zip(self.tags(messages.len(), sequence)) {
+            if !written(context.send_in_turn(message, tag).await) {
+                return false;
+            }
+        }
+        true
+    }
+
+    // Questions of internal routes
+
+    /// The open connections of `user`, the oldest first.
+    #[must_use]
+    pub fn connections_of(&self, user: &UserId) -> Vec<ConnectionInfo> {
+        let Some(serving) = self.serving() else { return Vec::new() };
+        let contexts = serving.context.connections_of(user.as_str());
+        let infos = contexts.iter().filter_map(|context| {
+            Some(ConnectionInfo {
+                connection_id: context.connection_id().to_string(),
+                hub: serving.path.to_owned(),
+                transport: context.transport().name().to_owned(),
+                connected_at: context.get::<Reader>()?.connected_at(),
+            })
+        });
+        infos.collect()
+    }
+
+    /// Closes the connections of `user`, and returns their number.
+    #[must_use]
+    pub fn close_connections_of(&self, user: &UserId) -> usize {
+        let Some(serving) = self.serving() else { return 0 };
+        let contexts = serving.context.connections_of(user.as_str());
+        for context in &contexts {
+            context.close(Some("The connection was closed by an operator.".to_owned()), false);
+        }
+        contexts.len()
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.serving().map_or(0, |serving| serving.hub.connection_count())
+    }
+
+    /// Tells all clients to come back later, spread over `spread`; done when
+    /// they are gone. Called once, when the hub leaves.
+    pub async fn drain(&self, spread: std::time::Duration) {
+        if let Some(serving) = self.serving() {
+            serving.hub.drain(spread).await;
+        }
+    }
+}
+
+/// Whether a message was taken; one that cannot be written is a defect here.
+fn written(sent: Result<bool, signalr::protocol::WriteError>) -> bool {
+    sent.unwrap_or_else(|error| {
+        tracing::error!(%error, "a notification cannot be written");
+        true
+    })
+}

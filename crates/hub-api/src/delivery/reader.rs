@@ -1,0 +1,203 @@
+//! One connection as a reader of its user's log.
+//!
+//! A reader waits (nothing is sent until it is known where it stands), catches
+//! up (it reads the log), or is live (each new entry is sent as it comes).
+//! Every change of state is made here, under one lock, so that no entry is
+//! sent twice or left out between catching up and being live.
+
+use parking_lot::Mutex;
+use time::OffsetDateTime;
+
+use crate::store::Stream;
+
+/// Where a connection stands in its user's log.
+#[derive(Debug)]
+pub(super) struct Reader {
+    stream: Stream,
+    connected_at: OffsetDateTime,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    mode: Mode,
+    /// Everything up to here was handed to the connection.
+    sent: i64,
+    /// Newest sequence that was announced.
+    head: i64,
+    /// Changes with each begin: an older catch-up stops.
+    turn: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Waiting,
+    CatchingUp,
+    Live,
+    /// An entry is missing before the announced one; a catch-up is due.
+    Behind,
+}
+
+/// What an announcement asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing more.
+    Done,
+    /// The connection is behind: it must read the log.
+    CatchUp,
+}
+
+impl Reader {
+    pub(super) fn new(stream: Stream, connected_at: OffsetDateTime) -> Self {
+        let state = State { mode: Mode::Waiting, sent: 0, head: 0, turn: 0 };
+        Self { stream, connected_at, state: Mutex::new(state) }
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    pub(super) fn connected_at(&self) -> OffsetDateTime {
+        self.connected_at
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.state.lock().mode == Mode::Waiting
+    }
+
+    /// Everything up to here was handed to the connection.
+    pub(super) fn sent(&self) -> i64 {
+        self.state.lock().sent
+    }
+
+    /// A new entry: a live reader gets it by `send`, the others find it in the log.
+    pub(super) fn announce(&self, sequence: i64, send: impl FnOnce() -> bool) -> Step {
+        let mut state = self.state.lock();
+        state.head = state.head.max(sequence);
+        if state.mode != Mode::Live || sequence <= state.sent {
+            return Step::Done;
+        }
+        if sequence > state.sent + 1 {
+            state.mode = Mode::Behind;
+            return Step::CatchUp;
+        }
+        // Under the lock, so that entries of two hooks keep their order. It
+        // only queues.
+        if send() {
+            state.sent = sequence;
+        }
+        Step::Done
+    }
+
+    /// Starts reading at `first`, unless the client has said where it stands.
+    pub(super) fn begin_if_waiting(&self, first: i64) -> Option<u64> {
+        let waiting = self.state.lock().mode == Mode::Waiting;
+        waiting.then(|| self.begin(first))
+    }
+
+    /// Starts reading at `first`; gives the turn.
+    pub(super) fn begin(&self, first: i64) -> u64 {
+        let mut state = self.state.lock();
+        state.mode = Mode::CatchingUp;
+        state.sent = first - 1;
+        state.turn += 1;
+        state.turn
+    }
+
+    /// Takes on the catch-up that a gap asked for.
+    pub(super) fn take_behind(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.mode != Mode::Behind {
+            return None;
+        }
+        state.mode = Mode::CatchingUp;
+        state.turn += 1;
+        Some(state.turn)
+    }
+
+    /// An entry was handed over; false when another turn began.
+    pub(super) fn advance(&self, turn: u64, sequence: i64) -> bool {
+        let mut state = self.state.lock();
+        if state.turn != turn {
+            return false;
+        }
+        state.sent = state.sent.max(sequence);
+        true
+    }
+
+    /// The log was read up to `head`: live, unless more was announced since.
+    /// True also when another turn began: this one is over.
+    pub(super) fn go_live(&self, turn: u64, head: i64) -> bool {
+        let mut state = self.state.lock();
+        if state.turn != turn {
+            return true;
+        }
+        // A log without entries below its head has lost them to retention.
+        state.sent = state.sent.max(head);
+        if state.head > state.sent {
+            return false;
+        }
+        state.mode = Mode::Live;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use shared_dto::UserId;
+
+    use super::*;
+
+    fn reader() -> Reader {
+        Reader::new(Stream::of_user(&UserId::from(42)), OffsetDateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_is_announced_while_catching_up_is_not_lost() {
+        let reader = reader();
+        let turn = reader.begin(1);
+        assert!(reader.advance(turn, 1));
+        assert_eq!(reader.announce(2, || panic!("not live yet")), Step::Done);
+        assert!(!reader.go_live(turn, 1), "2 was announced and is not read yet");
+        assert!(reader.advance(turn, 2));
+        assert!(reader.go_live(turn, 2));
+        let sent = RefCell::new(Vec::new());
+        reader.announce(3, || {
+            sent.borrow_mut().push(3);
+            true
+        });
+        assert_eq!((sent.into_inner(), reader.sent()), (vec![3], 3));
+    }
+
+    #[test]
+    fn a_gap_asks_for_a_catch_up_and_a_repeat_for_nothing() {
+        let reader = reader();
+        let turn = reader.begin(1);
+        assert!(reader.go_live(turn, 4));
+        assert_eq!(reader.announce(4, || panic!("it has 4")), Step::Done);
+        assert_eq!(reader.announce(7, || panic!("5 and 6 are missing")), Step::CatchUp);
+        assert!(reader.take_behind().is_some());
+        assert!(reader.take_behind().is_none(), "one catch-up is enough");
+        assert_eq!(reader.sent(), 4);
+    }
+
+    #[test]
+    fn a_second_resume_ends_the_turn_of_the_first() {
+        let reader = reader();
+        let first = reader.begin(1);
+        let second = reader.begin(5);
+        assert!(!reader.advance(first, 1));
+        assert!(reader.go_live(first, 9), "its turn is over");
+        assert_eq!(reader.sent(), 4);
+        assert!(reader.advance(second, 5));
+    }
+
+    #[test]
+    fn a_client_that_resumed_in_time_is_not_begun_again() {
+        let reader = reader();
+        reader.begin(3);
+        assert_eq!(reader.begin_if_waiting(1), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! `/hubs/plantanalysis`: the hub that tells people that their job is done.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use shared_dto::{UserId, notification::Resumed};
+use signalr::{
+    Authorization, BuildError, Clients, Context, Hub, HubError, HubOptions, HubServer, NodeId,
+    ReceiptSource, State, TokenKey,
+};
+use time::{OffsetDateTime, macros::format_description};
+
+use crate::{config::SignalRConfig, delivery::Delivery, store::StoreError};
+
+/// Where the hub is mounted.
+pub const PATH: &str = "/hubs/plantanalysis";
+
+/// A client that knows of `Resume` calls it at once. One that has not called
+/// it this long after connecting does not know of it.
+const RESUME_GRACE: Duration = Duration::from_secs(1);
+
+/// Nothing came from it for this long: a connection that may give way.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// The hub.
+#[derive(Debug)]
+pub struct PlantAnalysisHub {
+    delivery: Delivery,
+    max_connections_per_user: usize,
+}
+
+/// Makes the hub ready to be mounted at [`PATH`].
+///
+/// # Errors
+/// [`BuildError`] for limits that make no sense.
+pub fn build(
+    delivery: Delivery,
+    settings: SignalRConfig,
+    token_key: TokenKey,
+) -> Result<HubServer, BuildError> {
+    let options = HubOptions {
+        keep_alive_interval: settings.keep_alive_interval,
+        client_timeout_interval: settings.connection_timeout,
+        token_key,
+        node: NodeId::random(),
+        ..HubOptions::default()
+    };
+    let hub = PlantAnalysisHub {
+        delivery,
+        max_connections_per_user: settings.max_connections_per_user,
+    };
+    HubServer::builder(hub)
+        .options(options)
+        .authorize(Authorization::Authenticated)
+        .method("Ping", ping)
+        .method("Resume", resume)
+        .method("Acknowledge", acknowledge)
+        .build()
+}
+
+impl Hub for PlantAnalysisHub {
+    async fn on_connected(&self, context: &Context) -> Result<(), HubError> {
+        let user = user(context)?;
+        if !self.has_room(context) {
+            let text = format!(
+                "You are connected from {} devices already. Close one of them and try again.",
+                self.max_connections_per_user
+            );
+            context.close(Some(text), false);
+            return Ok(());
+        }
+        self.delivery.open(context, &user);
+        let (delivery, context) = (self.delivery.clone(), context.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(RESUME_GRACE).await;
+            delivery.begin_unresumed(&context).await;
+        });
+        Ok(())
+    }
+
+    fn on_receipt(&self, context: &Context, tag: u64, source: ReceiptSource) {
+        self.delivery.receipt(context, tag, source);
+    }
+}
+
+impl PlantAnalysisHub {
+    /// Whether the user may have this connection too: silent ones give way
+    /// first, then the newest is refused.
+    fn has_room(&self, context: &Context) -> bool {
+        let Some(user) = context.user_id() else { return false };
+        let mine = context.connection_id();
+        let mut earlier = context.hub().connections_of(user);
+        earlier.retain(|each| !each.is_closing());
+        let position = earlier.iter().position(|each| each.connection_id() == mine);
+        earlier.truncate(position.unwrap_or(earlier.len()));
+        let mut excess = (earlier.len() + 1).saturating_sub(self.max_connections_per_user);
+        for silent in earlier.iter().filter(|each| each.silent_for() > SILENT) {
+            if excess == 0 {
+                break;
+            }
+            silent.close(Some("Another device took this connection's place.".to_owned()), false);
+            excess -= 1;
+        }
+        excess == 0
+    }
+}
+
+/// `Ping()`: shows that the connection works; the caller gets `Pong(utcNow)`.
+async fn ping(clients: Clients) -> Result<(), HubError> {
+    // Seven digits, as .NET writes a DateTime.
+    let format = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]Z"
+    );
+    let now = OffsetDateTime::now_utc().format(format)?;
+    clients.caller().send("Pong", (now,)).await;
+    Ok(())
+}
+
+/// A number, or `"epoch:sequence"`: the last entry that the client has.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Cursor {
+    Sequence(i64),
+    Text(String),
+}
+
+impl Cursor {
+    fn parse(&self) -> Option<(Option<&str>, i64)> {
+        let (epoch, sequence) = match self {
+            Self::Sequence(sequence) => (None, *sequence),
+            Self::Text(text) => match text.rsplit_once(':') {
+                Some((epoch, sequence)) => (Some(epoch), sequence.parse().ok()?),
+                None => (None, text.parse().ok()?),
+            },
+        };
+        (sequence >= 0).then_some((epoch, sequence))
+    }
+}
+
+/// `Resume(cursor)`: replays what the caller missed, then live events go on.
+async fn resume(hub: State<PlantAnalysisHub>, context: Context, cursor: Cursor) -> Result<Resumed, HubError> {
+    let Some((epoch, after)) = cursor.parse() else {
+        return Err(HubError::new(
+            "The cursor is a sequence from 0, or \"epoch:sequence\" as Resume returned them.",
+        ));
+    };
+    hub.delivery.resume(&context, epoch, after).await.map_err(unavailable)
+}
+
+/// `Acknowledge(sequence)`: the caller's user saw everything up to here.
+async fn acknowledge(hub: State<PlantAnalysisHub>, context: Context, sequence: i64) -> Result<(), HubError> {
+    if sequence < 1 {
+        return Err(HubError::new("The sequence is that of a notification, from 1."));
+    }
+    hub.delivery.acknowledge(&context, sequence).await.map_err(unavailable)
+}
+
+fn unavailable(error: StoreError) -> HubError {
+    tracing::warn!(%error, "the notification log is not available to a hub method");
+    HubError::new("The notification log is not available now. Try again.")
+}
+
+fn user(context: &Context) -> Result<UserId, HubError> {
+    let user = context.user_id().ok_or_else(|| HubError::new("The token names no user."))?;
+    Ok(UserId::new(user)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(json: &str) -> Option<(Option<String>, i64)> {
+        let cursor: Cursor = serde_json::from_str(json).ok()?;
+        cursor.parse().map(|(epoch, sequence)| (epoch.map(str::to_owned), sequence))
+    }
+
+    #[test]
+    fn a_cursor_is_a_number_or_epoch_and_sequence() {
+        assert_eq!(parsed("7"), Some((None, 7)));
+        assert_eq!(parsed("\"7\""), Some((None, 7)));
+        assert_eq!(parsed("\"abc:7\""), Some((Some("abc".to_owned()), 7)));
+        for wrong in ["-1", "1.5", "null", "\"\"", "\"abc:\"", "\"abc\"", "\"abc:-1\"", "[7]"] {
+            assert_eq!(parsed(wrong), None, "{wrong}");
+        }
+    }
+}
