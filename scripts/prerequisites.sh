@@ -2,7 +2,13 @@
 # It says what it installs, asks nothing, and never touches what is there.
 # shellcheck shell=bash
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() {
+    if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
+        printf '\033[1m==> %s\033[0m\n' "$*" >&2
+    else
+        printf '==> %s\n' "$*" >&2
+    fi
+}
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 # Installs Debian packages, through sudo where the caller is not root.
@@ -52,5 +58,8 @@ npm_packages() {
     # `npm ci` may keep an older date than the lock file's.
     touch "$folder/node_modules/.package-lock.json"
 }
+
+# Where both services' binaries are; a test has its own.
+bin_dir() { echo "${TENDRIL_BIN_DIR:-$(target_dir)/release}"; }
 
 target_dir() { echo "${CARGO_TARGET_DIR:-$ROOT/target}"; }

@@ -32,7 +32,7 @@ main() {
     # No load balancer has to notice that the hub leaves.
     export Drain__Delay=${Drain__Delay:-0}
     cd "$ROOT"
-    trap 'stop 0' INT TERM
+    trap 'stop 0' INT TERM HUP
     trap 'stop $?' EXIT
     say "Starting"
     # In this order: at its first start the hub makes the secret that both share.
@@ -59,9 +59,10 @@ choose_worker_port() {
 }
 
 build() {
+    BIN=$(bin_dir)
+    [ -z "${TENDRIL_BIN_DIR:-}" ] || return 0
     say "Building (the first time takes some minutes)"
     cargo build --locked --release --manifest-path "$ROOT/Cargo.toml" -p hub-api -p analysis-worker </dev/null
-    BIN=$(target_dir)/release
 }
 
 # Each process has its own session: Ctrl-C reaches this script alone, which then
@@ -79,7 +80,7 @@ start() {
 
 # Puts the process's name before each line of its log.
 prefix() {
-    trap '' INT TERM
+    trap '' INT TERM HUP
     local label="$1 |"
     if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then label=$(printf '\033[%sm%s\033[0m' "$2" "$1 |"); fi
     while IFS= read -r line || [ -n "$line" ]; do printf '%s %s\n' "$label" "$line"; done
@@ -96,7 +97,8 @@ await_health() {
 }
 
 announce() {
-    local url=http://localhost:$PORT token
+    local url=http://localhost:$PORT token make=make
+    [ "$DATA_DIR" = "$ROOT/data" ] || make="make DATA_DIR=$DATA_DIR"
     token=$("$BIN/hub-api" token --user 42) || fail "could not make a token"
     printf '%s\n' "$url" >"$DATA_DIR/running"
     [ -f "$DATA_DIR/leaf.png" ] || node "$ROOT/scripts/demo/draw-leaf.mjs" "$DATA_DIR/leaf.png"
@@ -108,9 +110,9 @@ announce() {
   $token
 
   Try, in another terminal in this folder:
-    make demo
-    curl -H "Authorization: Bearer \$(make -s token)" -F image=@$DATA_DIR/leaf.png $url/api/v1/plantanalyses/analyze-async
-    curl -H "Authorization: Bearer \$(make -s token)" $url/api/v1/plantanalyses
+    $make demo
+    curl -H "Authorization: Bearer \$($make -s token)" -F image=@$DATA_DIR/leaf.png $url/api/v1/plantanalyses/analyze-async
+    curl -H "Authorization: Bearer \$($make -s token)" $url/api/v1/plantanalyses
 
 EOF
 }
@@ -127,7 +129,7 @@ watch_both() {
 # The worker first, so that it can still hand its results to the hub.
 stop() {
     local code=$1
-    trap '' INT TERM
+    trap '' INT TERM HUP
     trap - EXIT
     rm -f "$DATA_DIR/running"
     say "Ending"

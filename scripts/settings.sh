@@ -12,7 +12,7 @@ development_settings() {
 # Prints a token for a user, made with the development secret.
 development_token() {
     local data_dir=$1 user=$2 hub
-    hub=$(target_dir)/release/hub-api
+    hub=$(bin_dir)/hub-api
     [ -d "$data_dir/secrets" ] && [ -x "$hub" ] ||
         fail "there is no system under $data_dir yet: start one with 'make run'"
     (

@@ -11,6 +11,7 @@ mod deployed_contract;
 mod older_names;
 mod timeline;
 mod bad_input;
+mod make_run;
 mod storm;
 
 use std::time::Duration;
