@@ -32,7 +32,7 @@ pub(super) const CROP: &[&str] = &["croptype", "crop", "planttype", "plantspecie
 const MOST_ITEMS: usize = 50;
 
 /// Details that are longer as JSON are left out.
-const LONGEST_DETAILS: usize = 256 * 1_024;
+const LONGEST_DETAILS: usize = 128 * 1_024;
 
 /// A name without case and punctuation: `overall_health-Score` is `overallhealthscore`.
 pub(super) fn normal(name: &str) -> String {
