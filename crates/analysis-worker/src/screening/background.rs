@@ -4,7 +4,7 @@
 //! plant: they may be tissue.
 
 use super::oklab::Planes;
-use super::regions::{Neighbours, Regions};
+use super::regions::{Neighbours, Regions, each_side};
 
 /// Bins a side of the histogram over `red` and `yellow`.
 const BINS: usize = 64;
@@ -23,16 +23,26 @@ const FAR: f32 = 0.035;
 /// A smaller share of the photo is no background, but the heart of a lesion.
 const BULK: f64 = 0.01;
 
-/// Far pixels of a colour that no tissue has.
-const PLAIN: u8 = 1;
-/// Far pixels that could be soil or wood as well as dead tissue.
+/// Of a colour that no tissue has.
+const PLAIN: u8 = 0;
+/// Green tissue.
+const GREEN: u8 = 1;
+/// Soil or wood as well as dead tissue, by colour.
 const COLOURED: u8 = 2;
+/// An area of such a colour faces green tissue with less of its outline than
+/// this if it is soil in a pot, with more if it is a lesion.
+const BESIDE: f64 = 0.25;
+/// And of the outline of that tissue it takes more than this if it is soil
+/// around a plant, less if it is a lesion in a leaf.
+const SURROUNDS: f64 = 0.6;
 
 /// Which colours the background has, and how bright it is in each.
 #[derive(Debug)]
 pub(super) struct Background {
     /// Whether the background has this chromaticity.
     common: Vec<bool>,
+    /// Whether it has this one or one close by.
+    nearly: Vec<bool>,
     /// The brightest that the background is by chromaticity.
     brightest: Vec<f32>,
 }
@@ -40,24 +50,24 @@ pub(super) struct Background {
 impl Background {
     /// Learns from the pixels that are far from all green ones.
     pub(super) fn of(planes: &Planes, green: &[u8]) -> Self {
-        let gaps = Regions::of(green, planes.width, Neighbours::Four);
-        let far = far_from(green, planes.width);
-        let open: Vec<u8> = (0..green.len())
-            .map(|at| u8::from(far[at] && gaps.at(at).at_edge))
+        let width = planes.width;
+        let far = far_from(green, width);
+        // Green, coloured and plain areas, so that the brown heart of a large
+        // lesion is not one region with the grey ground on which the leaf lies.
+        let kind: Vec<u8> = (0..green.len())
+            .map(|at| match green[at] {
+                1 => GREEN,
+                _ if tissue_coloured(planes, at) => COLOURED,
+                _ => PLAIN,
+            })
             .collect();
-        let regions = Regions::of(&open, planes.width, Neighbours::Four);
-        let bulk = (green.len() as f64 * BULK) as u32;
+        let areas = Regions::of(&kind, width, Neighbours::Four);
+        let behind = behind(&areas, &far, width);
         let mut count = vec![0.0_f32; BINS * BINS];
         let (mut sum, mut squares) = (count.clone(), count.clone());
         for at in 0..green.len() {
             let lit = planes.lightness[at] > DARKEST;
-            let region = regions.at(at);
-            let behind = match region.class {
-                PLAIN => region.area >= bulk,
-                COLOURED => region.area >= bulk && region.at_edge,
-                _ => false,
-            };
-            if lit && behind {
+            if lit && far[at] && behind[areas.label[at] as usize] {
                 let bin = bin(planes, at);
                 let lightness = planes.lightness[at];
                 count[bin] += 1.0;
@@ -71,13 +81,28 @@ impl Background {
             .map(|bin| {
                 let mean = sum[bin] / count[bin].max(1.0);
                 let variance = squares[bin] / count[bin].max(1.0) - mean * mean;
-                mean + 2.0 * variance.max(0.0).sqrt() + 0.05
+                mean + 2.0 * variance.max(0.0).sqrt() + slack(bin)
             })
             .collect();
+        let common = most_common(&count);
+        let nearly = spread(
+            &common
+                .iter()
+                .map(|&common| f32::from(common))
+                .collect::<Vec<_>>(),
+        );
+        let nearly = nearly.into_iter().map(|around| around > 0.0).collect();
         Self {
-            common: most_common(&count),
+            common,
+            nearly,
             brightest,
         }
+    }
+
+    /// Whether the background has nearly the colour of this pixel: between
+    /// leaves it takes on a tinge of green.
+    pub(super) fn nearly_has(&self, planes: &Planes, at: usize) -> bool {
+        self.nearly[bin(planes, at)]
     }
 
     /// Whether the background has the colour of this pixel, or the same in
@@ -115,6 +140,68 @@ pub(super) fn tissue_coloured(planes: &Planes, at: usize) -> bool {
 fn bin(planes: &Planes, at: usize) -> usize {
     let index = |value: f32| ((value / BIN + BINS as f32 / 2.0).max(0.0) as usize).min(BINS - 1);
     index(planes.yellow[at]) * BINS + index(planes.red[at])
+}
+
+/// Which areas are background: those that reach far from the plant and, where
+/// their colour could be dead tissue, do not lie in a leaf as a lesion does.
+fn behind(areas: &Regions, far: &[bool], width: usize) -> Vec<bool> {
+    let mut far_area = vec![0_u32; areas.regions.len()];
+    for (&label, _) in areas.label.iter().zip(far).filter(|(_, far)| **far) {
+        far_area[label as usize] += 1;
+    }
+    let bulk = (far.len() as f64 * BULK) as u32;
+    let large = |area: usize| far_area[area] * 4 >= bulk;
+    // Of each large coloured area: the sides that face green, those that face a
+    // large plain area (the photo's edge is added below), and the whole outline of the green that it touches.
+    let mut facing = vec![[0_u32; 3]; areas.regions.len()];
+    let mut neighbours = Vec::new();
+    each_side(far.len(), width, |at, other| {
+        let (mine, other) = (areas.label[at] as usize, areas.label[other] as usize);
+        if mine == other || areas.regions[mine].class != COLOURED || !large(mine) {
+            return;
+        }
+        match areas.regions[other].class {
+            GREEN => {
+                facing[mine][0] += 1;
+                if neighbours.last() != Some(&(mine, other)) {
+                    neighbours.push((mine, other));
+                }
+            }
+            _ => facing[mine][1] += u32::from(large(other)),
+        }
+    });
+    neighbours.sort_unstable();
+    neighbours.dedup();
+    for (mine, green) in neighbours {
+        facing[mine][2] += areas.regions[green].perimeter;
+    }
+    (0..areas.regions.len())
+        .map(|index| {
+            let area = &areas.regions[index];
+            let [green, plain, around] = facing[index].map(f64::from);
+            let plain = plain + f64::from(area.edge);
+            let beside = green < BESIDE * (green + plain);
+            let surrounds = green > SURROUNDS * around;
+            match area.class {
+                PLAIN => far_area[index] >= bulk,
+                COLOURED => large(index) && (beside || surrounds),
+                _ => false,
+            }
+        })
+        .collect()
+}
+
+/// How much brighter than elsewhere the background may be and still be known:
+/// a wall or paper is lit unevenly and burns out; dead tissue that is paler
+/// than the soil behind it shall not be taken for it.
+fn slack(bin: usize) -> f32 {
+    let [red, yellow] =
+        [bin % BINS, bin / BINS].map(|index| (index as f32 + 0.5 - BINS as f32 / 2.0) * BIN);
+    if (red * red + yellow * yellow).sqrt() < 0.07 {
+        0.3
+    } else {
+        0.05
+    }
 }
 
 /// Sums each bin with its eight neighbours.

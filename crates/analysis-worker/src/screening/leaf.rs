@@ -39,6 +39,8 @@ struct Setting {
     /// Sums of its colour coordinates.
     red: f32,
     yellow: f32,
+    /// Its pixels whose colour is nearly that of the background.
+    nearly_background: u32,
     /// Sum of the colour steps across `contact`.
     step: f32,
 }
@@ -56,7 +58,7 @@ pub(super) fn leaf(
         .map(|at| u8::from(green[at] == 0 && may_be_tissue(planes, at, gaps.at(at), background)))
         .collect();
     let regions = Regions::of(&candidate, width, Neighbours::Four);
-    let settings = settings(planes, green, &regions);
+    let settings = settings(planes, green, background, &regions);
     let green_area = green.iter().filter(|&&green| green == 1).count() as f32;
     let accepted: Vec<bool> = regions
         .regions
@@ -83,26 +85,11 @@ pub(super) fn leaf(
 fn fill(leaf: &mut [u8], width: usize) {
     let outside: Vec<u8> = leaf.iter().map(|&kind| u8::from(kind == OUTSIDE)).collect();
     let gaps = Regions::of(&outside, width, Neighbours::Four);
-    let mut shore = vec![0_u32; gaps.regions.len()];
-    let mut meet = |gap: usize, other: usize| {
-        if outside[gap] == 1 && leaf[other] == GROWN {
-            shore[gaps.label[gap] as usize] += 1;
-        }
-    };
-    for at in 0..leaf.len() {
-        if (at + 1) % width != 0 {
-            meet(at, at + 1);
-            meet(at + 1, at);
-        }
-        if at + width < leaf.len() {
-            meet(at, at + width);
-            meet(at + width, at);
-        }
-    }
+    let shore = gaps.contact(|at| leaf[at] == GROWN, width);
     let photo = leaf.len() as f64;
     for (at, leaf) in leaf.iter_mut().enumerate() {
         let gap = gaps.at(at);
-        if gap.class == 0 || gap.at_edge {
+        if gap.class == 0 || gap.edge > 0 {
             continue;
         }
         let within = shore[gaps.label[at] as usize] * 2 > gap.perimeter;
@@ -164,11 +151,16 @@ fn may_be_tissue(planes: &Planes, at: usize, gap: &Region, background: &Backgrou
     }
     // Inside the leaf also the purple-brown of old spots, and whitish tissue;
     // but nothing blue or magenta.
-    let inside = !gap.at_edge && f64::from(gap.area) < 0.02 * planes.hue.len() as f64;
+    let inside = gap.edge == 0 && f64::from(gap.area) < 0.02 * planes.hue.len() as f64;
     inside && ((-45.0..=112.0).contains(&hue) || saturation < 0.04)
 }
 
-fn settings(planes: &Planes, green: &[u8], regions: &Regions) -> Vec<Setting> {
+fn settings(
+    planes: &Planes,
+    green: &[u8],
+    background: &Background,
+    regions: &Regions,
+) -> Vec<Setting> {
     let mut settings = vec![Setting::default(); regions.regions.len()];
     let width = planes.width;
     let mut meet = |at: usize, other: usize| {
@@ -198,6 +190,7 @@ fn settings(planes: &Planes, green: &[u8], regions: &Regions) -> Vec<Setting> {
             setting.lightness += planes.lightness[at];
             setting.saturation += planes.saturation[at];
             setting.red += planes.red[at];
+            setting.nearly_background += u32::from(background.nearly_has(planes, at));
             setting.yellow += planes.yellow[at];
         }
     }
@@ -214,21 +207,36 @@ fn belongs(
 ) -> bool {
     let area = region.area as f32;
     let contact = setting.contact as f32;
-    let leans = contact >= 0.2 * region.perimeter as f32 || contact * contact >= 0.3 * area;
+    // Spots lean all around, a dead tip with its one end; soil in a pot touches
+    // the plant here and there along a long outline.
+    let outline = region.perimeter as f32;
+    let leans =
+        contact >= 0.2 * outline || (contact >= 0.1 * outline && contact * contact >= 0.4 * area);
     if !leans || area > 3.0 * green_area {
+        return false;
+    }
+    // Soil seen between leaves lies in their shade.
+    let sizeable = area > 0.003 * photo_area as f32;
+    if sizeable && setting.lightness / area < 0.6 * reference.lightness {
+        return false;
+    }
+    // A bright wall or paper seen between leaves has a tinge of their green.
+    let lighter = setting.lightness / area > reference.lightness + 0.1;
+    if lighter && setting.nearly_background * 2 > region.area {
         return false;
     }
     // A petal or a fruit: large, brighter than the leaf, vivid, and set off
     // from the green by an edge, where yellowing tissue fades into it.
     let large = area > 0.01 * photo_area as f32;
-    let bright = setting.lightness / area > reference.lightness + 0.1;
     let vivid = setting.saturation / area > 0.12;
     let set_off = setting.step / contact.max(1.0) > 0.06;
-    if large && bright && vivid && set_off {
+    if large && lighter && vivid && set_off {
         return false;
     }
-    // A hand or clay: redder than dead tissue, and in one large piece, where
-    // rust comes in many small ones.
+    // A hand or clay: redder than dead tissue, or as red and lighter than the
+    // leaf, and in one large piece, where rust comes in many small ones.
     let reddish = setting.red > 0.75 * setting.yellow;
-    !(large && reddish)
+    let red = setting.red > 0.1 * area;
+    let light = setting.lightness / area > reference.lightness + 0.08;
+    !(large && reddish && (red || light))
 }

@@ -31,10 +31,6 @@ use self::reference::Reference;
 use self::report::Circumstances;
 use self::vegetation::Greenness;
 
-/// Less green than this share of a photo is no plant: moss in a wall's joint,
-/// a reflection, an eye.
-const LEAST_GREEN: f64 = 0.003;
-
 /// Screens a photo (JPEG, PNG or WebP by content), telling each stage as it begins.
 ///
 /// # Errors
@@ -49,8 +45,7 @@ pub fn screen(photo: &[u8], progress: &mut dyn FnMut(Stage)) -> Result<Screening
     let sure = greenness.sure(&planes);
     let background = Background::of(&planes, &sure);
     let green = greenness.all(&planes, &sure, &background);
-    let green_area = green.iter().filter(|&&green| green == 1).count();
-    if (green_area as f64) < LEAST_GREEN * green.len() as f64 {
+    if !vegetation::shows_plant(&green, planes.width) {
         return Err(ScreenError::NoPlant);
     }
     let reference = Reference::of(&planes, &green);

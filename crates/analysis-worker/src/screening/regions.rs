@@ -10,8 +10,8 @@ pub(super) struct Region {
     pub(super) class: u8,
     /// Its pixels.
     pub(super) area: u32,
-    /// Whether it reaches the edge of the photo.
-    pub(super) at_edge: bool,
+    /// Its pixels at the edge of the photo.
+    pub(super) edge: u32,
     /// Sides of its pixels that face another class, the photo's edge not counted.
     pub(super) perimeter: u32,
 }
@@ -102,9 +102,34 @@ impl Regions {
             .collect()
     }
 
+    /// How many sides of each region's pixels face a pixel of some kind.
+    pub(super) fn contact(&self, kind: impl Fn(usize) -> bool, width: usize) -> Vec<u32> {
+        let mut contact = vec![0; self.regions.len()];
+        each_side(self.label.len(), width, |at, other| {
+            if self.label[at] != self.label[other] && kind(other) {
+                contact[self.label[at] as usize] += 1;
+            }
+        });
+        contact
+    }
+
     /// The region of a pixel.
     pub(super) fn at(&self, pixel: usize) -> &Region {
         &self.regions[self.label[pixel] as usize]
+    }
+}
+
+/// Calls `meet` for both directions across each side that two pixels share.
+pub(super) fn each_side(pixels: usize, width: usize, mut meet: impl FnMut(usize, usize)) {
+    for at in 0..pixels {
+        if (at + 1) % width != 0 {
+            meet(at, at + 1);
+            meet(at + 1, at);
+        }
+        if at + width < pixels {
+            meet(at, at + width);
+            meet(at + width, at);
+        }
     }
 }
 
@@ -151,7 +176,8 @@ fn measure(map: &[u8], label: &[u32], width: usize, count: u32) -> Vec<Region> {
             let region = &mut regions[mine];
             region.class = map[at];
             region.area += 1;
-            region.at_edge |= x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+            let at_edge = x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+            region.edge += u32::from(at_edge);
             if x + 1 < width && label[at + 1] as usize != mine {
                 regions[mine].perimeter += 1;
                 regions[label[at + 1] as usize].perimeter += 1;
@@ -184,7 +210,7 @@ mod tests {
             (regions[0].class, regions[0].area, regions[0].at_edge),
             (1, 14, true)
         );
-        assert_eq!((regions[1].area, regions[1].at_edge), (6, true));
+        assert_eq!((regions[1].area, regions[1].edge), (6, 2));
 
         let checks = [1, 0, 0, 1];
         assert_eq!(Regions::of(&checks, 2, Neighbours::Four).regions.len(), 4);
@@ -197,7 +223,7 @@ mod tests {
         map[12] = 1;
         let all = Regions::of(&map, 5, Neighbours::Four);
         assert_eq!(all.at(12).perimeter, 4);
-        assert!(!all.at(12).at_edge);
+        assert_eq!(all.at(12).edge, 0);
         assert_eq!(all.at(0).perimeter, 4);
     }
 }

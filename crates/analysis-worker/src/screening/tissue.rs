@@ -45,6 +45,7 @@ pub(super) fn classify(planes: &Planes, leaf: &[u8], reference: &Reference) -> V
         })
         .collect();
     settle_rust(&mut map, planes.width);
+    absorb_enclaves(&mut map, planes.width);
     keep_solid_mildew(&mut map, planes.width);
     drop_rims(&mut map, &deep(leaf, planes.width, 1), planes.width);
     drop_specks(&mut map, planes.width);
@@ -69,7 +70,7 @@ fn colour_class(planes: &Planes, at: usize, local: f32, grown: bool, reference: 
     let yellowed = (reference.hue - 12.0).clamp(98.0, 110.0);
     // On the way to orange: a small file blurs a pustule's colour into the green around it.
     let rusty = (reference.hue - 17.0).clamp(88.0, 103.0);
-    let vivid = saturation > 0.65 * reference.saturation && saturation > 0.115;
+    let vivid = saturation > (0.65 * reference.saturation).max(0.13);
     // Loss of chlorophyll makes a leaf lighter; the pigment of spores makes it darker.
     let lighter = lightness > 1.1 * local;
     if hue > 20.0 && hue < rusty && vivid && !lighter && lightness > 0.25 {
@@ -85,7 +86,9 @@ fn colour_class(planes: &Planes, at: usize, local: f32, grown: bool, reference: 
     if hue < yellowed && hue > 68.0 && saturation > 0.12 && lightness > 0.75 * local {
         return Tissue::Chlorotic as u8;
     }
-    if hue < 98.0 && hue > -45.0 && saturation > 0.03 {
+    // Burnt-out pixels have no colour left to judge.
+    let burnt_out = lightness > 0.9 && saturation < 0.06;
+    if hue < 98.0 && hue > -45.0 && saturation > 0.03 && !burnt_out {
         return Tissue::Necrotic as u8;
     }
     // Mixed with white the green keeps its hue; the gloss of the sky turns it blue.
@@ -133,6 +136,41 @@ fn settle_rust(map: &mut [u8], width: usize) {
         let pustule = (area as f32) < PUSTULE_SHARE * leaf_area && core_area * 8 >= area;
         let rust = pustule || sure_area * 4 >= area;
         *class = if rust { sure } else { Tissue::Chlorotic as u8 };
+    }
+}
+
+/// Rust-coloured specks in a brown lesion are its shading, and brown specks in
+/// rust are: each goes with what mostly surrounds it, if that is larger.
+fn absorb_enclaves(map: &mut [u8], width: usize) {
+    let (rust, necrotic) = (Tissue::Rust as u8, Tissue::Necrotic as u8);
+    let regions = Regions::of(map, width, Neighbours::Four);
+    // Sides that face the other of the two, and the largest region there.
+    let mut facing = vec![(0_u32, 0_u32); regions.regions.len()];
+    let mut meet = |at: usize, other: usize| {
+        if map[at].abs_diff(map[other]) == 1 && map[at].min(map[other]) == rust {
+            for (one, two) in [(at, other), (other, at)] {
+                let (sides, largest) = &mut facing[regions.label[one] as usize];
+                *sides += 1;
+                *largest = (*largest).max(regions.at(two).area);
+            }
+        }
+    };
+    for at in 0..map.len() {
+        if (at + 1) % width != 0 {
+            meet(at, at + 1);
+        }
+        if at + width < map.len() {
+            meet(at, at + width);
+        }
+    }
+    for (at, class) in map.iter_mut().enumerate() {
+        if *class == rust || *class == necrotic {
+            let region = regions.at(at);
+            let (sides, largest) = facing[regions.label[at] as usize];
+            if sides * 2 > region.perimeter && largest > region.area {
+                *class = rust + necrotic - *class;
+            }
+        }
     }
 }
 

@@ -25,6 +25,10 @@ const MOST_THRESHOLD: f32 = 0.11;
 const GREENEST: std::ops::RangeInclusive<f32> = 104.0..=192.0;
 /// Darker than this, the hue is noise.
 const DARKEST: f32 = 0.16;
+/// A plant has pieces of green that each fill at least this share of the photo,
+const PIECE_SHARE: f64 = 0.000_5;
+/// and together this one.
+const PLANT_SHARE: f64 = 0.004;
 /// A seed smaller than this share of the photo is a speck.
 const SPECK_SHARE: f64 = 0.000_03;
 
@@ -96,6 +100,21 @@ impl Greenness {
             .map(|at| u8::from(green(at)))
             .collect()
     }
+}
+
+/// Whether there is enough green in pieces large enough to be a plant: moss in
+/// a joint, a reflection, coloured noise are not.
+pub(super) fn shows_plant(green: &[u8], width: usize) -> bool {
+    let photo = green.len() as f64;
+    let pieces = Regions::of(green, width, Neighbours::Eight);
+    let in_pieces: f64 = pieces
+        .regions
+        .iter()
+        .filter(|piece| piece.class == 1)
+        .map(|piece| f64::from(piece.area))
+        .filter(|area| *area >= PIECE_SHARE * photo)
+        .sum();
+    in_pieces >= PLANT_SHARE * photo
 }
 
 fn excess_green([r, g, b]: [u8; 3]) -> f32 {
