@@ -1,6 +1,6 @@
 //! Opening the file: pragmas, migrations, epoch, the writer's start.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use sqlx::{
     ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
@@ -13,10 +13,6 @@ use tracing::Instrument;
 
 use super::{Shared, SqliteStore, queue, read, receipts::Receipts, writer::Writer};
 use crate::store::{OnCommitted, StoreError, StoreOptions};
-
-/// How long SQLite waits for another process that writes. Callers wait longer
-/// than this, so that they learn the reason.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// WAL pages (of 4 KiB) after which it is folded into the file: large enough
 /// that pages that change all the time are copied once for many commits.
@@ -85,7 +81,9 @@ fn shared(options: StoreOptions, epoch: Arc<str>) -> Arc<Shared> {
 fn connecting(options: &StoreOptions) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(&options.path)
-        .busy_timeout(BUSY_TIMEOUT)
+        // How long to wait for another process that writes. Callers wait
+        // longer, so that they learn the reason.
+        .busy_timeout(options.patience / 2)
         .foreign_keys(true)
         .statement_cache_capacity(200)
         // Rows cross to this side in one go.
