@@ -15,8 +15,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use replay::scenario::{Scenario, read_folder};
-use replay::{Outcome, Target};
+use replay::scenario::Scenario;
+use replay::{Outcome, Target, read_folder};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -10,12 +10,100 @@ use signalr::HubServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::replay::scenario::{Scenario, read_folder};
-use crate::replay::{Outcome, Target, replay_all};
+use crate::replay::scenario::Scenario;
+use crate::replay::{Outcome, Target, read_folder, replay_all};
 use crate::service;
 
-/// Scenarios in which this crate does something else than ASP.NET Core, and why.
-const DIFFERENCES: &[(&str, &str)] = &[];
+/// A scenario in which this crate does something else than ASP.NET Core.
+struct Deviation {
+    scenario: &'static str,
+    /// What the first difference shows of what it does instead.
+    instead: &'static str,
+    reason: &'static str,
+}
+
+const SKIPPED: &str = "a message of an unknown type is skipped, whatever the size limit is: the \
+                       server stays deaf to all that comes behind it";
+const COUNTED: &str = "every StreamItem counts as the client counts it: with those left out that \
+                       do not bind, the ids of both sides drift apart until a reattach fails";
+const DRAINED: &str = "clients are told to reconnect when the server stops, where ASP.NET Core \
+                       resets WebSockets and ends event streams in silence";
+
+const DEVIATIONS: &[Deviation] = &[
+    skipped("protocol-errors/type-0", "alive"),
+    skipped("protocol-errors/type-42", "alive"),
+    skipped("protocol-errors/type-42-between", "three"),
+    skipped("protocol-errors/type-42-in-front-same-frame", "one"),
+    skipped("protocol-errors/type-42-no-limit", "two"),
+    skipped("protocol-errors/type-42-then-more", "one"),
+    skipped("protocol-errors/type-42-with-properties", "alive"),
+    skipped("protocol-errors/type-minus-1", "alive"),
+    counted("stateful/acks", "\"sequenceId\":5"),
+    counted(
+        "stateful/acks-count-stream-item-wrong-type",
+        "\"sequenceId\":4",
+    ),
+    counted(
+        "stateful/acks-count-unknown-stream-item",
+        "\"sequenceId\":2",
+    ),
+    drained("shutdown/sse"),
+    drained("shutdown/stateful"),
+    drained("shutdown/websocket"),
+    drained("shutdown/websocket-busy"),
+    Deviation {
+        scenario: "stateful/inbound-half-message",
+        instead: "\"invocationId\":\"2\",\"result\":\"2\"",
+        reason: "half a message of the dropped socket is forgotten at the reattach: the client \
+                 sends it again, whole, behind its Sequence",
+    },
+    Deviation {
+        scenario: "stateful/reattach-while-alive",
+        instead: "101",
+        reason: "a reattach takes over at once, though the old socket still lives: the client \
+                 knows better than the server which of its sockets works",
+    },
+    Deviation {
+        scenario: "stateful/buffer-limit-deadlock",
+        instead: "\"invocationId\":\"3\"",
+        reason: "Acks are read while an invocation waits for its slot, so that they free the \
+                 buffer that the one in front waits for",
+    },
+    Deviation {
+        scenario: "handshake/protocol-messagepack",
+        instead: "[2]",
+        reason: "the recorded server had the JSON protocol alone; this crate has MessagePack",
+    },
+    Deviation {
+        scenario: "sse/raw-newlines",
+        instead: "404",
+        reason: "the recorded path has no hub, only a connection handler, which this crate has not",
+    },
+];
+
+const fn skipped(scenario: &'static str, instead: &'static str) -> Deviation {
+    Deviation {
+        scenario,
+        instead,
+        reason: SKIPPED,
+    }
+}
+
+const fn counted(scenario: &'static str, instead: &'static str) -> Deviation {
+    Deviation {
+        scenario,
+        instead,
+        reason: COUNTED,
+    }
+}
+
+const fn drained(scenario: &'static str) -> Deviation {
+    Deviation {
+        scenario,
+        instead: "\"allowReconnect\":true",
+        reason: DRAINED,
+    }
+}
 
 /// All files of recordings hold so many scenarios.
 const RECORDED: usize = 301;
@@ -25,9 +113,10 @@ async fn the_hub_does_what_was_recorded() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
     let scenarios = read_folder(&folder).expect("the recordings are readable");
     assert_eq!(scenarios.len(), RECORDED);
-    for (title, _) in DIFFERENCES {
+    for deviation in DEVIATIONS {
+        let title = deviation.scenario;
         assert!(
-            scenarios.iter().any(|known| known.title() == *title),
+            scenarios.iter().any(|known| known.title() == title),
             "{title} is no scenario"
         );
     }
@@ -76,15 +165,26 @@ impl Drop for Server {
 fn report(outcomes: &[Outcome]) -> String {
     let mut report = String::new();
     for outcome in outcomes {
-        let known = DIFFERENCES
+        let title = &outcome.title;
+        let known = DEVIATIONS
             .iter()
-            .find(|(title, _)| *title == outcome.title);
+            .find(|deviation| deviation.scenario == title);
         let line = match (&outcome.difference, known) {
-            (Some(difference), None) => format!("{}: {difference}", outcome.title),
-            (None, Some((title, reason))) => {
-                format!("{title} is as recorded now, but listed as different: {reason}")
+            (Some(difference), Some(known)) if difference.got.contains(known.instead) => continue,
+            (None, None) => continue,
+            (Some(difference), None) => format!("{title}: {difference}"),
+            (Some(difference), Some(known)) => {
+                format!(
+                    "{title} deviates otherwise than listed ({}): {difference}",
+                    known.reason
+                )
             }
-            _ => continue,
+            (None, Some(known)) => {
+                format!(
+                    "{title} is as recorded, but listed as a deviation: {}",
+                    known.reason
+                )
+            }
         };
         writeln!(report, "{line}").expect("writing to a string cannot fail");
     }

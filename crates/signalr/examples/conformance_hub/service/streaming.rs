@@ -21,7 +21,7 @@ pub(crate) fn register(builder: HubBuilder<Golden>) -> HubBuilder<Golden> {
         .streaming_method("StreamNullChannel", nothing)
         .streaming_method("StreamForever", forever)
         .method("WasCancelled", was_cancelled)
-        .streaming_method("NeverStream", count)
+        .streaming_method("NeverStream", never)
         .allow(Authorization::Nobody)
 }
 
@@ -63,6 +63,10 @@ async fn throw_early_hub() -> Result<stream::Empty<i32>, HubError> {
 /// .NET's null where a stream was promised.
 async fn nothing() -> Result<stream::Empty<i32>, HubError> {
     Err(HubError::internal("InvalidOperationException", "no stream"))
+}
+
+async fn never() -> stream::Empty<i32> {
+    stream::empty()
 }
 
 /// Whether a stream of this connection ended by its token.

@@ -3,13 +3,16 @@
 //! running of many scenarios at once; knows nothing of the server's insides.
 
 pub(crate) mod scenario;
+mod files;
 mod placeholder;
 mod inbox;
 mod http;
 mod websocket;
 mod sse;
 mod compare;
+mod awaited;
 mod play;
+mod request;
 mod receive;
 
 use std::fmt;
@@ -21,6 +24,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::scenario::Scenario;
+
+pub(crate) use self::files::read_folder;
 
 /// Scenarios in flight: mostly they wait, and two cores carry this many
 /// without disturbing the timed ones.

@@ -41,6 +41,15 @@ impl Bindings {
         complete
     }
 
+    /// Forgets the ids that a text is going to bind anew.
+    pub(crate) fn forget_ids_in(&mut self, recorded: &str) {
+        for piece in pieces(recorded) {
+            if let Piece::Placeholder(name) = piece {
+                self.values.remove(name);
+            }
+        }
+    }
+
     /// The text with all bound placeholders replaced.
     pub(crate) fn substitute(&self, text: &str) -> String {
         let pieces = pieces(text).into_iter().map(|piece| match piece {

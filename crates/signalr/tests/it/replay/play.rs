@@ -13,13 +13,13 @@ use super::compare::{self, Mismatch};
 use super::http::{self, Response};
 use super::inbox::Inbox;
 use super::placeholder::Bindings;
-use super::scenario::{Action, Expected, OutgoingFrame, Payload, Request, Scenario};
+use super::scenario::{Action, Expected, OutgoingFrame, Payload, Request, Scenario, Step};
 use super::sse::{self, EventStream};
 use super::websocket::{self, Upgrade, WebSocket};
 use super::{Difference, Target};
 
 /// Longer than any answer that a recording waits for.
-const LONGEST_ANSWER: Duration = Duration::from_secs(40);
+pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(40);
 
 /// How much earlier than measured the server may act: its timers run on a
 /// tick of a second, whose phase differs from run to run.
@@ -42,11 +42,11 @@ pub(crate) async fn play(target: &Target, scenario: &Scenario) -> Result<(), Dif
 }
 
 pub(super) struct Player<'a> {
-    target: &'a Target,
+    pub(super) target: &'a Target,
     pub(super) scenario: &'a Scenario,
     pub(super) bindings: Bindings,
     pub(super) connections: HashMap<&'a str, Connection>,
-    requests: HashMap<&'a str, JoinHandle<io::Result<Response>>>,
+    pub(super) requests: HashMap<&'a str, JoinHandle<io::Result<Response>>>,
     /// Receive steps that were compared together with an earlier one.
     pub(super) done: Vec<usize>,
     started: Instant,
@@ -94,6 +94,7 @@ impl<'a> Player<'a> {
         match &step.action {
             Action::Http(request, expected) => {
                 let answer = self.exchange(request).await;
+                self.forget_negotiated(request, expected);
                 self.check_answer(expected, answer)?;
             }
             Action::HttpStart(id, request) => self.start(id, request).await,
@@ -144,7 +145,7 @@ impl<'a> Player<'a> {
             Action::ServerStop => self.target.stop(),
             Action::Note(_) => {}
         }
-        self.not_too_early(step.after_ms)?;
+        self.not_too_early(step)?;
         Ok(index + 1)
     }
 
@@ -156,10 +157,19 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// `after_ms` is measured from various points; from the scenario's start
-    /// it can only be more.
-    fn not_too_early(&self, after_ms: Option<u64>) -> Result<(), Mismatch> {
-        let recorded = Duration::from_millis(after_ms.unwrap_or(0));
+    /// Only ends and answers are held to their time: the recorder made pauses
+    /// between messages that are no steps. From the scenario's start on, which
+    /// is what is measured here, it can only be more.
+    fn not_too_early(&self, step: &Step) -> Result<(), Mismatch> {
+        let is_timed = matches!(
+            step.action,
+            Action::Http(..)
+                | Action::HttpEnd(..)
+                | Action::ServerClose { .. }
+                | Action::SseEnd(_)
+                | Action::TcpEnd
+        );
+        let recorded = Duration::from_millis(step.after_ms.filter(|_| is_timed).unwrap_or(0));
         let elapsed = self.started.elapsed();
         if elapsed + EARLY >= recorded {
             return Ok(());
@@ -170,7 +180,7 @@ impl<'a> Player<'a> {
         ))
     }
 
-    fn bound(&self, request: &Request) -> Request {
+    pub(super) fn bound(&self, request: &Request) -> Request {
         let mut bound = request.clone();
         bound.path = self.bindings.substitute(&request.path);
         bound.body = request
@@ -181,80 +191,6 @@ impl<'a> Player<'a> {
             *value = self.bindings.substitute(value);
         }
         bound
-    }
-
-    async fn exchange(&self, request: &Request) -> io::Result<Response> {
-        let request = self.bound(request);
-        timeout(
-            LONGEST_ANSWER,
-            http::exchange(self.target.address, &request),
-        )
-        .await?
-    }
-
-    async fn start(&mut self, id: &'a str, request: &Request) {
-        let (address, request) = (self.target.address, self.bound(request));
-        let pending =
-            async move { timeout(LONGEST_ANSWER, http::exchange(address, &request)).await? };
-        self.requests.insert(id, tokio::spawn(pending));
-        // The next step must find this request at the server.
-        sleep(Duration::from_millis(60)).await;
-    }
-
-    async fn end(&mut self, id: &str) -> io::Result<Response> {
-        let request = self.requests.remove(id);
-        let request = request.ok_or_else(|| io::Error::other(format!("no request {id}")))?;
-        request.await.map_err(io::Error::other)?
-    }
-
-    fn check_answer(
-        &mut self,
-        expected: &Expected,
-        answer: io::Result<Response>,
-    ) -> Result<(), Mismatch> {
-        match (expected, answer) {
-            (Expected::Aborted, Err(error)) if error.kind() != io::ErrorKind::TimedOut => Ok(()),
-            (expected, Ok(answer)) => compare::response(&mut self.bindings, expected, &answer),
-            (expected, Err(error)) => Err(Mismatch::new(
-                format!("{expected:?}"),
-                format!("no answer: {error}"),
-            )),
-        }
-    }
-
-    /// Several polls racing for one connection: one of them gets the data, the
-    /// others 204 or 409, and which is which is open.
-    async fn end_race(&mut self, index: usize) -> Result<usize, Mismatch> {
-        let mut winners = Vec::new();
-        let mut next = index;
-        while let Some(step) = self.scenario.steps.get(next)
-            && let Action::HttpEnd(id, expected) = &step.action
-        {
-            let answer = self.end(id).await.map_err(failed)?;
-            match answer.status {
-                204 | 409 => {}
-                _ => winners.push(answer),
-            }
-            if let Expected::Answer { status: 200, .. } = expected {
-                self.done.push(next);
-            }
-            next += 1;
-        }
-        let data = self.scenario.steps[index..next]
-            .iter()
-            .find_map(|step| match &step.action {
-                Action::HttpEnd(_, expected @ Expected::Answer { status: 200, .. }) => {
-                    Some(expected)
-                }
-                _ => None,
-            });
-        match (data, winners.as_slice()) {
-            (Some(expected), [answer]) => {
-                compare::response(&mut self.bindings, expected, answer)?;
-                Ok(next)
-            }
-            _ => Err(Mismatch::new("one poll with data", format!("{winners:?}"))),
-        }
     }
 
     async fn open_socket(

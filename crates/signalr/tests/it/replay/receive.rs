@@ -6,12 +6,65 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::compare::{self, Awaited, Mismatch, Progress, Rules};
+use super::awaited::{self, Awaited, Progress, Rules};
+use super::compare::{self, Mismatch};
 use super::inbox::{self, Inbox, Received};
+use super::placeholder::Bindings;
 use super::play::{Player, failed};
 use super::scenario::Action;
 use super::sse::Events;
 use super::websocket;
+
+/// Receive steps of one connection that are compared as one.
+#[derive(Debug, Default)]
+struct Run {
+    steps: Vec<usize>,
+    recorded: String,
+    opcode: Option<u8>,
+    comments: usize,
+    after: Option<u64>,
+}
+
+/// Why a run cannot become complete.
+enum Stop {
+    Mismatch(Mismatch),
+    /// The connection ended.
+    Over(String),
+}
+
+impl Run {
+    /// Takes what has come; `None` while more must come.
+    fn take(
+        &self,
+        awaited: &mut Awaited,
+        bindings: &mut Bindings,
+        received: &mut Received,
+    ) -> Result<Option<()>, Stop> {
+        if received.comments < self.comments && received.end.is_none() {
+            return Ok(None);
+        }
+        if let Some(expected) = self.opcode
+            && received.opcodes.iter().any(|got| *got != expected)
+        {
+            let got = format!("{:?}", received.opcodes);
+            let expected = format!("data frames of opcode {expected}");
+            return Err(Stop::Mismatch(Mismatch::new(expected, got)));
+        }
+        match awaited
+            .take(bindings, &mut received.data)
+            .map_err(Stop::Mismatch)?
+        {
+            Progress::Complete => Ok(Some(())),
+            Progress::Waiting if received.close.is_some() || received.end.is_some() => {
+                Err(Stop::Over(format!(
+                    "close {:?}, end {:?}",
+                    received.close, received.end
+                )))
+            }
+            Progress::Waiting => Ok(None),
+        }
+    }
+}
 
 impl Player<'_> {
     fn rules(&self, timed: bool) -> Rules {
@@ -32,61 +85,20 @@ impl Player<'_> {
     /// borders mean nothing; steps of other connections may stand between.
     pub(super) async fn receive(&mut self, index: usize) -> Result<(), Mismatch> {
         let conn = self.scenario.steps[index].conn.as_str();
-        let mut recorded = String::new();
-        let mut events = Events::default();
-        let (mut after, mut opcode) = (None, None);
-        for (at, step) in self.scenario.steps.iter().enumerate().skip(index) {
-            let same = step.conn == conn;
-            match &step.action {
-                Action::Recv { opcode: data, text } if same && *data < websocket::CLOSE => {
-                    opcode = Some(*data);
-                    recorded.push_str(text);
-                }
-                Action::SseRecv(text) if same => {
-                    let payload = events.decode(text.as_bytes()).map_err(failed)?;
-                    recorded.push_str(&String::from_utf8_lossy(&payload));
-                }
-                Action::Note(_) => continue,
-                action if !same && action.is_receive() => continue,
-                _ => break,
-            }
-            after = after.max(step.after_ms);
-            self.done.push(at);
-        }
-        let mut awaited = Awaited::new(&recorded, self.rules(after.is_some()));
+        let run = self.run_of(index)?;
+        self.done.extend(&run.steps);
+        let mut awaited = Awaited::new(&run.recorded, self.rules(run.after.is_some()));
         let inbox = self.inbox(conn)?;
         let bindings = &mut self.bindings;
-        let comments = events.comments;
-        let outcome = inbox.wait(inbox::deadline(after), |received| {
-            if received.comments < comments && received.end.is_none() {
-                return None;
-            }
-            if let Some(expected) = opcode
-                && received.opcodes.iter().any(|got| *got != expected)
-            {
-                let got = format!("{:?}", received.opcodes);
-                return Some(Err(Mismatch::new(
-                    format!("data frames of opcode {expected}"),
-                    got,
-                )));
-            }
-            match awaited.take(bindings, &mut received.data) {
-                Ok(Progress::Complete) => Some(Ok(())),
-                Ok(Progress::Waiting) if received.close.is_some() || received.end.is_some() => {
-                    let end = format!("close {:?}, end {:?}", received.close, received.end);
-                    Some(Err(Mismatch::new(String::new(), end)))
-                }
-                Ok(Progress::Waiting) => None,
-                Err(mismatch) => Some(Err(mismatch)),
-            }
+        let outcome = inbox.wait(inbox::deadline(run.after), |received| {
+            run.take(&mut awaited, bindings, received).transpose()
         });
         let outcome = outcome.await;
         let missing = awaited.missing(&self.bindings);
         match outcome {
-            Some(Err(mismatch)) if mismatch.expected.is_empty() => {
-                Err(Mismatch::new(missing, mismatch.got))
-            }
-            Some(outcome) => outcome,
+            Some(Err(Stop::Mismatch(mismatch))) => Err(mismatch),
+            Some(Err(Stop::Over(how))) => Err(Mismatch::new(missing, how)),
+            Some(Ok(())) => Ok(()),
             None => {
                 let left = compare::show(&inbox.lock().data);
                 Err(Mismatch::new(
@@ -95,6 +107,33 @@ impl Player<'_> {
                 ))
             }
         }
+    }
+
+    /// Gathers the receive steps that belong together, from `index` on.
+    fn run_of(&self, index: usize) -> Result<Run, Mismatch> {
+        let conn = self.scenario.steps[index].conn.as_str();
+        let mut run = Run::default();
+        let mut events = Events::default();
+        for (at, step) in self.scenario.steps.iter().enumerate().skip(index) {
+            let same = step.conn == conn;
+            match &step.action {
+                Action::Recv { opcode, text } if same && *opcode < websocket::CLOSE => {
+                    run.opcode = Some(*opcode);
+                    run.recorded.push_str(text);
+                }
+                Action::SseRecv(text) if same => {
+                    let payload = events.decode(text.as_bytes()).map_err(failed)?;
+                    run.recorded.push_str(&String::from_utf8_lossy(&payload));
+                }
+                Action::Note(_) => continue,
+                action if !same && action.is_receive() => continue,
+                _ => break,
+            }
+            run.after = run.after.max(step.after_ms);
+            run.steps.push(at);
+        }
+        run.comments = events.comments;
+        Ok(run)
     }
 
     pub(super) async fn control(
@@ -158,7 +197,7 @@ impl Player<'_> {
             None => return Err(Mismatch::new(expected, "nothing in time")),
         };
         let rules = self.rules(after.is_some());
-        compare::leave_out(&mut inbox.lock().data, rules);
+        awaited::leave_out(&mut inbox.lock().data, rules);
         let left = inbox.lock().data.clone();
         if (close.0, close.1.as_str()) != (code, reason) {
             return Err(Mismatch::new(
@@ -219,7 +258,7 @@ impl Player<'_> {
         sleep(Duration::from_millis(millis)).await;
         for (inbox, was_over) in watched.iter().zip(before) {
             let rules = self.rules(false);
-            compare::leave_out(&mut inbox.lock().data, rules);
+            awaited::leave_out(&mut inbox.lock().data, rules);
             let is_over = over(inbox);
             let received = inbox.lock();
             let quiet = received.data.is_empty() && received.controls.is_empty();
@@ -240,7 +279,7 @@ impl Player<'_> {
                 any_order: false,
             };
             let mut received = connection.inbox().lock();
-            compare::leave_out(&mut received.data, rules);
+            awaited::leave_out(&mut received.data, rules);
             if !received.data.is_empty() {
                 return Err(Mismatch::new(
                     format!("nothing more on {conn}"),
