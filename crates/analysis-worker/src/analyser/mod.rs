@@ -32,13 +32,13 @@ pub(crate) struct Analyser {
 #[derive(Debug)]
 enum Kind {
     Builtin(Builtin),
-    N8n(N8n),
+    N8n(Box<N8n>),
 }
 
 impl Analyser {
     pub(crate) fn new(config: &Config, hub: &Arc<Hub>) -> Result<Self, ClientError> {
         let kind = match &config.n8n.webhook_url {
-            Some(webhook) => Kind::N8n(N8n::new(webhook, &config.n8n)?),
+            Some(webhook) => Kind::N8n(Box::new(N8n::new(webhook, &config.n8n)?)),
             None => Kind::Builtin(Builtin::new(
                 Arc::clone(hub),
                 config.worker.analysis_timeout,

@@ -44,8 +44,6 @@ pub(crate) enum Fault {
     Status(u16, Option<u32>),
     /// The call is done, and its answer is lost.
     AnswerLost,
-    /// The answer comes late.
-    Slow(Duration),
 }
 
 /// A call that was done.
@@ -272,10 +270,6 @@ async fn fail(State(shared): State<Shared>, request: Request, next: Next) -> Res
     };
     match fault {
         None => next.run(request).await,
-        Some(Fault::Slow(time)) => {
-            tokio::time::sleep(time).await;
-            next.run(request).await
-        }
         Some(Fault::AnswerLost) => {
             next.run(request).await;
             // Ends the connection's task, and with it the connection.
@@ -317,7 +311,7 @@ async fn heartbeat(
     Json(request): Json<HeartbeatRequest>,
 ) -> Response {
     shared.record(Call::Heartbeat(job, request));
-    Json(json!({ "leaseSeconds": 30 })).into_response()
+    Json(json!({ "leaseSeconds": 1 })).into_response()
 }
 
 async fn retry(

@@ -127,9 +127,9 @@ async fn a_lost_lease_ends_the_attempt_while_it_runs() {
         ("Worker__Concurrency", "1"),
     ];
     let _worker = Worker::start(&hub, &settings).await;
-    // The progress rides on heartbeats; they come to a lease that another worker has.
-    hub.fail(Route::Heartbeat, [Fault::Status(409, None)]);
     hub.queue(1, photos::leaf());
+    webhook.until_called(1).await;
+    hub.fail(Route::Heartbeat, [Fault::Status(409, None)]);
     hub.queue(2, photos::leaf());
     hub.notified(2).await;
     assert!(notifications(&hub.calls(), 1).is_empty());

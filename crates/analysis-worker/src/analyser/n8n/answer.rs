@@ -165,6 +165,7 @@ fn failure(fields: &mut Fields) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -317,5 +318,68 @@ mod tests {
             read(br#"{"message":"Workflow was started"}"#, 7),
             Answer::Started
         ));
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            (-200_i64..200).prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+            "[0-9]{1,3}(\\.[0-9])?( ?%|/10)?".prop_map(Value::from),
+        ];
+        let name = prop_oneof![
+            prop::sample::select(vec![
+                "overallHealthScore",
+                "score",
+                "primary_concern",
+                "status",
+                "error",
+                "confidence",
+                "symptoms",
+                "name",
+                "share",
+                "percentage",
+                "patches",
+                "recommendations",
+                "severity",
+                "leafAreaShare",
+                "analysisId",
+                "output",
+                "json",
+                "data",
+                "message",
+            ])
+            .prop_map(str::to_owned),
+            ".{0,6}",
+        ];
+        leaf.prop_recursive(5, 60, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(name.clone(), inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_a_result_keeps_its_promises(value in any_json()) {
+            if let Answer::Result(result) = read(value.to_string().as_bytes(), 7) {
+                let share = |share: f64| (0.0..=1.0).contains(&share);
+                prop_assert!(result.overall_health_score.is_none_or(|score| score <= 100));
+                prop_assert!(result.confidence.is_none_or(share));
+                prop_assert!(result.leaf_area_share.is_none_or(share));
+                prop_assert!(result.symptoms.iter().all(|symptom| share(symptom.leaf_share)));
+                prop_assert!(result.overall_health_score.is_some() || result.primary_concern.is_some());
+                prop_assert!(!serde_json::to_string(&result).unwrap().contains("\\u0000"));
+            }
+        }
+
+        #[test]
+        fn no_bytes_end_the_reader(body in prop::collection::vec(any::<u8>(), 0..400)) {
+            read(&body, 7);
+        }
     }
 }
