@@ -91,7 +91,7 @@ pub fn parse_request(input: &[u8]) -> Result<ParsedRequest, HandshakeError> {
     let request = read_request(text).map_err(|error| {
         HandshakeError::Malformed(match error {
             ReadError::Fault(fault) => json_fault(fault, text),
-            ReadError::Protocol(error) => error,
+            ReadError::Protocol(error) => *error,
         })
     })?;
     Ok(ParsedRequest::Request {
@@ -107,9 +107,9 @@ fn read_request(text: &[u8]) -> Result<HandshakeRequest, ReadError> {
     json::enter_message(&mut reader)?;
     let (mut protocol, mut version) = (None, None);
     while let Some(name) = reader.next_name()? {
-        match name.name().as_deref() {
-            Some(b"protocol") => protocol = Some(json::read_string(&mut reader, "protocol")?),
-            Some(b"version") => version = Some(json::read_int32(&mut reader, "version")?),
+        match &*name.name() {
+            b"protocol" => protocol = Some(json::read_string(&mut reader, "protocol")?),
+            b"version" => version = Some(json::read_int32(&mut reader, "version")?),
             _ => reader.skip_value()?,
         }
     }

@@ -23,7 +23,9 @@ pub(super) enum FaultKind {
     TooDeep { object: bool },
     OpenAtEnd,
     ValueMissingAtEnd,
-    Literal { byte: u8, literal: &'static str },
+    True(u8),
+    False(u8),
+    Null(u8),
     StringUnfinished,
     InString(u8),
     Escape(u8),
@@ -105,10 +107,9 @@ impl FaultKind {
                 "Expected start of a property name or value, but instead reached end of data."
                     .to_owned()
             }
-            Self::Literal { byte, literal } => format!(
-                "'{}' is an invalid JSON literal. Expected the literal '{literal}'.",
-                shown(byte)
-            ),
+            Self::True(byte) => literal_wording(&shown(byte), "true"),
+            Self::False(byte) => literal_wording(&shown(byte), "false"),
+            Self::Null(byte) => literal_wording(&shown(byte), "null"),
             other => other.scalar_wording(shown),
         }
     }
@@ -154,4 +155,8 @@ impl FaultKind {
             _ => "Expected end of string, but instead reached end of data.".to_owned(),
         }
     }
+}
+
+fn literal_wording(shown: &str, literal: &str) -> String {
+    format!("'{shown}' is an invalid JSON literal. Expected the literal '{literal}'.")
 }

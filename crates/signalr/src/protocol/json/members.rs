@@ -46,26 +46,26 @@ impl<'a> Members<'a> {
         name: Text<'a>,
         reader: &mut Reader<'a>,
     ) -> Result<(), ProtocolError> {
-        match name.name().as_deref() {
-            Some(b"type") => self.kind = Some(read_int32(reader, "type")?),
-            Some(b"invocationId") => {
+        match &*name.name() {
+            b"type" => self.kind = Some(read_int32(reader, "type")?),
+            b"invocationId" => {
                 self.invocation_id = Some(read_string(reader, "invocationId")?);
             }
-            Some(b"target") => self.target = Some(read_string(reader, "target")?),
-            Some(b"arguments") => self.arguments = Some(read_arguments(reader)?),
-            Some(b"item") => {
+            b"target" => self.target = Some(read_string(reader, "target")?),
+            b"arguments" => self.arguments = Some(read_arguments(reader)?),
+            b"item" => {
                 let before_id = self.invocation_id.as_ref().is_none_or(|id| id.is_empty());
                 self.item = Some(Item {
                     value: read_raw(reader)?,
                     before_id,
                 });
             }
-            Some(b"result") => self.result = Some(read_raw(reader)?),
-            Some(b"error") => self.error = Some(read_string(reader, "error")?),
-            Some(b"streamIds") => self.stream_ids = read_stream_ids(reader)?,
-            Some(b"headers") => self.headers = read_headers(reader)?,
-            Some(b"allowReconnect") => self.allow_reconnect = read_allow_reconnect(reader)?,
-            Some(b"sequenceId") => self.sequence_id = Some(read_int64(reader, "sequenceId")?),
+            b"result" => self.result = Some(read_raw(reader)?),
+            b"error" => self.error = Some(read_string(reader, "error")?),
+            b"streamIds" => self.stream_ids = read_stream_ids(reader)?,
+            b"headers" => self.headers = read_headers(reader)?,
+            b"allowReconnect" => self.allow_reconnect = read_allow_reconnect(reader)?,
+            b"sequenceId" => self.sequence_id = Some(read_int64(reader, "sequenceId")?),
             _ => reader.skip_value()?,
         }
         Ok(())
@@ -132,7 +132,7 @@ fn read_integer<T: std::str::FromStr>(
         .ok()
         .and_then(|digits| digits.parse().ok());
     integer.ok_or_else(|| {
-        ReadError::Protocol(ProtocolError {
+        ReadError::from(ProtocolError {
             exception: "FormatException",
             message: format!(
                 "Either the JSON value is not in a supported format, or is out of bounds for an \
@@ -251,7 +251,7 @@ fn not_a_string(reader: &mut Reader<'_>, kind: Kind) -> ReadError {
     );
     match wrong_kind::<()>(reader, kind, String::new()) {
         Err(ReadError::Fault(fault)) => ReadError::Fault(fault),
-        _ => ReadError::Protocol(ProtocolError {
+        _ => ReadError::from(ProtocolError {
             exception: "InvalidOperationException",
             message,
         }),
@@ -263,7 +263,7 @@ fn not_a_string(reader: &mut Reader<'_>, kind: Kind) -> ReadError {
 #[derive(Debug)]
 pub(in crate::protocol) enum ReadError {
     Fault(Fault),
-    Protocol(ProtocolError),
+    Protocol(Box<ProtocolError>),
 }
 
 impl From<Fault> for ReadError {
@@ -274,7 +274,7 @@ impl From<Fault> for ReadError {
 
 impl From<ProtocolError> for ReadError {
     fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
+        Self::Protocol(Box::new(error))
     }
 }
 
@@ -282,7 +282,7 @@ impl From<ReadError> for ProtocolError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Fault(fault) => fault.into(),
-            ReadError::Protocol(error) => error,
+            ReadError::Protocol(error) => *error,
         }
     }
 }

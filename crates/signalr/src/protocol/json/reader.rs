@@ -100,9 +100,9 @@ impl<'a> Reader<'a> {
             }
             Kind::String => self.string().map(drop),
             Kind::Number => self.number().map(drop),
-            Kind::True => self.literal("true"),
-            Kind::False => self.literal("false"),
-            Kind::Null => self.literal("null"),
+            Kind::True => self.literal("true", FaultKind::True),
+            Kind::False => self.literal("false", FaultKind::False),
+            Kind::Null => self.literal("null", FaultKind::Null),
         }
     }
 
@@ -158,6 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes over the comma to the next item, or over the closing bracket.
+    #[inline]
     fn next_item(&mut self, close: u8) -> Result<bool, Fault> {
         self.skip_whitespace();
         match self.text.get(self.at) {
@@ -181,12 +182,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn skip_whitespace(&mut self) {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
             self.at += 1;
         }
     }
 
+    #[cold]
     pub(super) fn fault(&self, kind: FaultKind) -> Fault {
         Fault { at: self.at, kind }
     }

@@ -59,21 +59,18 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
-    pub(super) fn literal(&mut self, literal: &'static str) -> Result<(), Fault> {
+    /// Goes past a literal of which [`Self::kind`] has seen the first letter.
+    pub(super) fn literal(
+        &mut self,
+        literal: &'static str,
+        otherwise: impl Fn(u8) -> FaultKind,
+    ) -> Result<(), Fault> {
         for expected in literal.bytes() {
             match self.text.get(self.at) {
                 Some(byte) if *byte == expected => self.at += 1,
-                Some(byte) => {
-                    return Err(self.fault(FaultKind::Literal {
-                        byte: *byte,
-                        literal,
-                    }));
-                }
-                None => {
-                    return Err(self.fault(FaultKind::Literal {
-                        byte: expected,
-                        literal,
-                    }));
+                found => {
+                    let byte = found.copied().unwrap_or(expected);
+                    return Err(self.fault(otherwise(byte)));
                 }
             }
         }

@@ -16,15 +16,16 @@ impl<'a> Text<'a> {
         Self { raw, escaped }
     }
 
-    /// The name of a property; `None` for one that is no text, which then is
+    /// The name of a property; empty for one that is no text, since that is
     /// none of the protocol's.
-    pub(in crate::protocol) fn name(self) -> Option<Cow<'a, [u8]>> {
+    pub(in crate::protocol) fn name(self) -> Cow<'a, [u8]> {
         if !self.escaped {
-            return Some(Cow::Borrowed(self.raw));
+            return Cow::Borrowed(self.raw);
         }
-        self.decode()
-            .ok()
-            .map(|name| Cow::Owned(name.into_owned().into_bytes()))
+        match self.decode() {
+            Ok(name) => Cow::Owned(name.into_owned().into_bytes()),
+            Err(_) => Cow::Borrowed(&[]),
+        }
     }
 
     /// The string itself, borrowed where nothing in it is escaped.

@@ -2,7 +2,8 @@
 //! back to text.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::F64Deserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::error::Category;
 
 use super::reader::Reader;
@@ -27,17 +28,32 @@ pub(in crate::protocol) fn split_element(elements: &[u8]) -> (&[u8], &[u8]) {
 
 /// Reads a value. Errors name no content: arguments can hold anything.
 pub(in crate::protocol) fn read_value<T: DeserializeOwned>(text: &[u8]) -> Result<T, BindError> {
-    match serde_json::from_slice(text) {
-        // To serde_json -0 is a floating-point number, to .NET an integer too.
-        Err(_) if text == b"-0" => serde_json::from_slice(b"0"),
-        result => result,
-    }
-    .map_err(|error| {
-        BindError(match error.classify() {
-            Category::Data => format!("not of the expected type, at column {}", error.column()),
-            _ => format!("not readable as JSON, at column {}", error.column()),
+    serde_json::from_slice(text).or_else(|error| {
+        read_number(text).ok_or_else(|| {
+            BindError(match error.classify() {
+                Category::Data => format!("not of the expected type, at column {}", error.column()),
+                _ => format!("not readable as JSON, at column {}", error.column()),
+            })
         })
     })
+}
+
+/// Reads the numbers that .NET takes and serde_json does not: -0 is an integer
+/// too, and what is beyond a floating-point number's range is infinite.
+fn read_number<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    if text == b"-0" {
+        return serde_json::from_slice(b"0").ok();
+    }
+    if !matches!(text.first()?, b'-' | b'0'..=b'9') {
+        return None;
+    }
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let deserializer: F64Deserializer<serde_json::Error> = value.into_deserializer();
+    if value.is_infinite() {
+        T::deserialize(deserializer).ok()
+    } else {
+        None
+    }
 }
 
 /// Appends a value.
@@ -83,6 +99,13 @@ mod tests {
         );
         assert_eq!(read_value::<f64>(b"1"), Ok(1.0));
         assert_eq!(read_value::<f64>(b"1e-400"), Ok(0.0));
+        assert_eq!(read_value::<f64>(b"1e400"), Ok(f64::INFINITY));
+        assert_eq!(read_value::<f64>(b"-1e400"), Ok(f64::NEG_INFINITY));
+        assert_eq!(
+            read_value::<f64>(b"-0").map(f64::is_sign_negative),
+            Ok(true)
+        );
+        assert!(read_value::<i64>(b"1e400").is_err());
         assert_eq!(read_value::<f32>(b"16777217"), Ok(16_777_216.0));
         assert_eq!(read_value::<Option<i32>>(b"null"), Ok(None));
         assert!(read_value::<bool>(b"1").is_err());
