@@ -1,3 +1,25 @@
-//! Placeholder while the workspace is laid out.
+//! Tendril's hub: client connections, REST, the database, the notification
+//! log, the jobs table, and the internal link to workers. It runs no analysis.
+//!
+//! [`run`] is the whole service, from given settings on given listeners, so
+//! that a test starts it as the binary does. In reading order: what it is told
+//! ([`config`]), who may call ([`auth`]), what it keeps ([`store`],
+//! [`images`]), how clients learn of it ([`delivery`], [`hub`]), how it is
+//! asked ([`http`]), and how it is served and ends ([`serve`], [`lifecycle`]).
 
+mod run;
+pub mod config;
+pub mod auth;
+pub mod links;
 pub mod store;
+pub mod images;
+mod jobs;
+pub mod delivery;
+pub mod hub;
+pub mod http;
+pub mod serve;
+pub mod lifecycle;
+pub mod explain;
+pub mod telemetry;
+
+pub use run::{RunError, run};

@@ -1,1 +1,131 @@
-fn main() {}
+//! The command line of the hub.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use hub_api::{
+    auth,
+    config::Config,
+    explain,
+    lifecycle::{Shutdown, on_signals},
+    serve::{Listeners, listen},
+    store::{Store, StoreOptions},
+    telemetry,
+};
+use shared_dto::UserId;
+
+/// Tells people, the moment it is true, that their long-running job is done.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves; the same as no command.
+    Serve,
+    /// Prints what happened to one analysis, from upload to receipt.
+    Explain {
+        /// The owner.
+        #[arg(long)]
+        user: UserId,
+        /// The analysis.
+        #[arg(long)]
+        analysis: i64,
+    },
+    /// Prints a token for a user. In Development only.
+    Token {
+        /// Whose token it is.
+        #[arg(long)]
+        user: UserId,
+        /// A role of the user; may be given several times.
+        #[arg(long = "role")]
+        roles: Vec<String>,
+        /// How long it is valid, in hours.
+        #[arg(long = "expires", value_name = "HOURS", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=8760))]
+        hours: u64,
+    },
+    /// Asks the hub on this machine whether it works; the exit code tells.
+    Healthcheck,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.context("cannot start the runtime").and_then(|runtime| {
+        let result = runtime.block_on(carry_out(arguments.command.unwrap_or(Command::Serve)));
+        // A task that hangs in the system must not keep the process.
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve => Box::pin(serve()).await,
+        Command::Explain { user, analysis } => explain(&user, analysis).await,
+        Command::Token { user, roles, hours } => {
+            let lifetime = Duration::from_secs(hours * 60 * 60);
+            print(&auth::mint(&Config::load()?, &user, &roles, lifetime)?)
+        }
+        Command::Healthcheck => healthcheck().await,
+    }
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let config = Config::load()?;
+    telemetry::start(&config.log)
+        .map_err(anyhow::Error::from_boxed)
+        .context("cannot start logging")?;
+    let port = config.server.port;
+    let public = listen(port).with_context(|| format!("cannot listen on port {port}"))?;
+    let internal = match config.server.internal_port {
+        Some(port) => {
+            Some(listen(port).with_context(|| format!("cannot listen on port {port}"))?)
+        }
+        None => None,
+    };
+    let shutdown = Shutdown::new();
+    let signals = tokio::spawn(on_signals(shutdown.clone()));
+    let result = hub_api::run(config, Listeners { public, internal }, shutdown).await;
+    signals.abort();
+    Ok(result?)
+}
+
+async fn explain(user: &UserId, analysis: i64) -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let options = StoreOptions::at(config.database_path());
+    let store = Store::open_for_reading(options).await.context("cannot open the database")?;
+    let timeline = explain::explain(&store, user, analysis).await?;
+    print(&timeline.to_string())
+}
+
+async fn healthcheck() -> anyhow::Result<()> {
+    let port = Config::load()?.server.port;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build()?;
+    let answer = client.get(format!("http://127.0.0.1:{port}/health")).send().await?;
+    let (status, body) = (answer.status(), answer.text().await?);
+    print(&body)?;
+    if !status.is_success() {
+        bail!("the hub answers {status}");
+    }
+    Ok(())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{}", text.trim_end()).context("cannot write to standard output")
+}

@@ -9,6 +9,10 @@ use utoipa::ToSchema;
 
 use crate::{UserId, analysis::Progress};
 
+/// The header that carries the attempt's token on `PUT /internal/analyses/{id}/overlay`,
+/// whose body is the picture itself.
+pub const ATTEMPT_TOKEN_HEADER: &str = "x-attempt-token";
+
 /// The body of `POST /internal/jobs/lease`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,49 @@
+//! The signed-in caller of a REST request.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
+
+use super::{Principal, Refusal, Verifier};
+use crate::http::ApiError;
+
+/// The verified bearer of `Authorization: Bearer`. REST takes a token nowhere
+/// else: an address with a token in it ends in logs and histories.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Principal);
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let verifier = Arc::<Verifier>::from_ref(state);
+        let principal = bearer(&parts.headers)
+            .and_then(|token| verifier.verify(token))
+            .map_err(ApiError::unauthorized)?;
+        Ok(Self(principal))
+    }
+}
+
+/// The token of the `Authorization` header. Several such headers, or another
+/// scheme, are no token.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let text = all.next().ok_or(Refusal::Missing)?.to_str().map_err(|_| Refusal::Malformed)?;
+    if all.next().is_some() {
+        return Err(Refusal::Malformed);
+    }
+    // RFC 9110 section 11.1: the scheme is compared without regard to case.
+    let (scheme, token) = text.split_once(' ').ok_or(Refusal::Missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Refusal::Missing);
+    }
+    match token.trim() {
+        "" => Err(Refusal::Missing),
+        token => Ok(token),
+    }
+}

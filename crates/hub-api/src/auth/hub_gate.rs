@@ -1,0 +1,120 @@
+//! The gate of hub and stream paths: `Authorization: Bearer`, or
+//! `?access_token=` because browsers can set no header on a WebSocket or an
+//! event stream. Behind it a request carries its [`Principal`] as an extension.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+
+use super::{Principal, Refusal, Verifier, caller::bearer};
+
+/// Paths that the gate stands before. Letter case does not matter, as in
+/// ASP.NET's routes.
+const GATED: &[&str] = &["/hubs/", "/v2/realtime/"];
+
+/// Whether the gate stands before `path`.
+pub(crate) fn is_gated(path: &str) -> bool {
+    GATED.iter().any(|gated| {
+        path.get(..gated.len()).is_some_and(|start| start.eq_ignore_ascii_case(gated))
+    })
+}
+
+/// Middleware: other paths than those of hubs and streams pass unchanged.
+///
+/// A refusal has an empty body: clients of SignalR put the body of a failed
+/// negotiation into the message that they show.
+pub async fn hub_gate(
+    State(verifier): State<Arc<Verifier>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if !is_gated(request.uri().path()) {
+        return next.run(request).await;
+    }
+    match principal(&verifier, &request) {
+        Ok(principal) => {
+            request.extensions_mut().insert(signalr::Principal::from(&principal));
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Err(refusal) => {
+            tracing::debug!(%refusal, "hub request refused");
+            refused(refusal)
+        }
+    }
+}
+
+impl From<&Principal> for signalr::Principal {
+    fn from(principal: &Principal) -> Self {
+        let seconds = u64::try_from(principal.expires_at).unwrap_or(0);
+        let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let user = Self::new(principal.user_id.to_arc()).with_expiry(expiry);
+        principal.roles.iter().fold(user, |user, role| user.with_role(&**role))
+    }
+}
+
+fn principal(verifier: &Verifier, request: &Request) -> Result<Principal, Refusal> {
+    match bearer(request.headers()) {
+        Err(Refusal::Missing) => {}
+        token => return verifier.verify(token?),
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let token = access_token(query).ok_or(Refusal::Missing)?;
+    verifier.verify(&token)
+}
+
+/// The parameter is named exactly so; the first one counts, as in ASP.NET
+/// applications' usual code.
+fn access_token(query: &str) -> Option<Cow<'_, str>> {
+    reqwest::Url::parse(&format!("http://host/?{query}"))
+        .ok()?
+        .query_pairs()
+        .find(|(name, token)| name == "access_token" && !token.is_empty())
+        .map(|(_, token)| Cow::Owned(token.into_owned()))
+}
+
+/// 401 as ASP.NET's JWT handler gives it, with an empty body.
+fn refused(refusal: Refusal) -> Response {
+    let challenge = match refusal {
+        Refusal::Missing => "Bearer",
+        _ => "Bearer error=\"invalid_token\"",
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hub_and_stream_paths_are_gated() {
+        for path in ["/hubs/plantanalysis", "/HUBS/x/negotiate", "/v2/realtime/stream"] {
+            assert!(is_gated(path), "{path}");
+        }
+        for path in ["/", "/hubs", "/api/v1/plantanalyses", "/health", "/ä"] {
+            assert!(!is_gated(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_taken_from_its_parameter_only() {
+        assert_eq!(access_token("id=1&access_token=a.b.c").as_deref(), Some("a.b.c"));
+        assert_eq!(access_token("access_token=a%2Eb").as_deref(), Some("a.b"));
+        for query in ["", "access_token=", "Access_Token=x", "token=x", "xaccess_token=x"] {
+            assert_eq!(access_token(query), None, "{query}");
+        }
+    }
+}

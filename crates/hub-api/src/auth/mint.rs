@@ -1,0 +1,59 @@
+//! Makes a token for a developer. Only the command line uses it, and only in
+//! Development: the hub itself issues none.
+
+use std::time::Duration;
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use shared_dto::UserId;
+use time::OffsetDateTime;
+
+use crate::config::Config;
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// Outside Development tokens come from the system that knows the users.
+    #[error("tokens are made in Development only; this is {0}")]
+    NotDevelopment(crate::config::Environment),
+    /// There is only a public key.
+    #[error("there is no jwt.secret to sign with")]
+    NoSecret,
+    /// The signature could not be made.
+    #[error("cannot sign the token")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+}
+
+/// A token for `user`, valid from now for `lifetime`.
+///
+/// # Errors
+/// [`MintError`] outside Development or without a secret.
+pub fn mint(
+    config: &Config,
+    user: &UserId,
+    roles: &[String],
+    lifetime: Duration,
+) -> Result<String, MintError> {
+    if !config.environment.is_development() {
+        return Err(MintError::NotDevelopment(config.environment));
+    }
+    let secret = config.jwt.secret.as_ref().ok_or(MintError::NoSecret)?;
+    let now = OffsetDateTime::now_utc();
+    let mut claims = json!({
+        "sub": user.as_str(),
+        "userId": user,
+        "iat": now.unix_timestamp(),
+        "exp": (now + lifetime).unix_timestamp(),
+    });
+    for (name, value) in [("iss", &config.jwt.issuer), ("aud", &config.jwt.audience)] {
+        if let Some(value) = value {
+            claims[name] = json!(value);
+        }
+    }
+    if !roles.is_empty() {
+        claims["role"] = json!(roles);
+    }
+    let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
+    Ok(encode(&Header::default(), &claims, &key)?)
+}

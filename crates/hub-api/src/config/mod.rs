@@ -1,0 +1,335 @@
+//! The hub's settings: their types, and how they are read.
+//!
+//! Embedded defaults, then files, then the environment ([`load`]); everything
+//! is checked before the hub starts ([`check`]). This module never prints a
+//! secret, and nothing outside it reads the environment.
+
+mod load;
+mod environment;
+mod duration;
+mod secrets;
+mod check;
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use check::{Problem, Problems};
+pub use load::{ConfigError, Sources};
+
+/// Every setting of the hub. The file `config/hub-api.toml` documents each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How strict the checks are.
+    pub environment: Environment,
+    /// Holds the database, the images and development's secrets.
+    pub data_dir: PathBuf,
+    /// Where the outside world reaches this hub; no slash at its end.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// Listening, limits and timeouts of the HTTP server.
+    pub server: ServerConfig,
+    /// How the hub leaves.
+    pub drain: DrainConfig,
+    /// Who may be believed.
+    pub jwt: JwtConfig,
+    /// The guard of internal routes.
+    pub internal: InternalConfig,
+    /// Limits of an uploaded photo.
+    pub upload: UploadConfig,
+    /// Links to images, and where they may come from.
+    pub images: ImagesConfig,
+    /// Leases and attempts.
+    pub jobs: JobsConfig,
+    /// The hub's SignalR limits.
+    pub signalr: SignalRConfig,
+    /// Names and retention of notifications.
+    pub notifications: NotificationsConfig,
+    /// What confirms a notification.
+    pub receipts: ReceiptsConfig,
+    /// Origins that browsers may call from.
+    pub cors: CorsConfig,
+    /// Shape and amount of the logs.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads the settings of this process.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names each key that is wrong and where its value came from.
+    pub fn load() -> Result<Self, ConfigError> {
+        load::load(&Sources::of_process())
+    }
+
+    /// Reads the settings from given sources, so that a test has its own.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_from(sources: &Sources) -> Result<Self, ConfigError> {
+        load::load(sources)
+    }
+
+    /// The SQLite database file.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        self.data_dir.join("tendril.db")
+    }
+
+    /// The folder of the local image store.
+    #[must_use]
+    pub fn images_dir(&self) -> PathBuf {
+        self.data_dir.join("images")
+    }
+}
+
+/// Where the hub runs. Anything but Development is as strict as Production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// A developer's machine: missing secrets are made up and kept.
+    Development,
+    /// As strict as Production.
+    Staging,
+    /// Refuses to start with an unsafe setting.
+    Production,
+}
+
+impl Environment {
+    /// Whether unsafe settings are accepted.
+    #[must_use]
+    pub fn is_development(self) -> bool {
+        self == Self::Development
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Development => "Development",
+            Self::Staging => "Staging",
+            Self::Production => "Production",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Environment {
+    /// ASP.NET compares the name without regard to case.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        [Self::Development, Self::Staging, Self::Production]
+            .into_iter()
+            .find(|environment| environment.to_string().eq_ignore_ascii_case(name.trim()))
+            .ok_or_else(|| {
+                serde::de::Error::custom("expected Development, Staging or Production")
+            })
+    }
+}
+
+/// Listening, limits and timeouts of the HTTP server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The public port; 0 takes a free one.
+    pub port: u16,
+    /// The port of internal routes, where they have their own.
+    #[serde(default)]
+    pub internal_port: Option<u16>,
+    /// Open connections of a listener.
+    pub max_connections: usize,
+    /// Until a connection's first byte.
+    #[serde(with = "duration")]
+    pub first_byte_timeout: Duration,
+    /// Until a request's head is complete.
+    #[serde(with = "duration")]
+    pub header_timeout: Duration,
+    /// Between two pieces of a request's body.
+    #[serde(with = "duration")]
+    pub body_idle_timeout: Duration,
+    /// Until a request is answered.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// Until an upload is answered.
+    #[serde(with = "duration")]
+    pub upload_timeout: Duration,
+}
+
+/// How the hub leaves.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainConfig {
+    /// Serves on for this long after readiness fails.
+    #[serde(with = "duration")]
+    pub delay: Duration,
+    /// Then clients are told to reconnect, spread over this time.
+    #[serde(with = "duration")]
+    pub spread: Duration,
+    /// Then requests under way have this long.
+    #[serde(with = "duration")]
+    pub grace: Duration,
+}
+
+/// Who may be believed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtConfig {
+    /// The HS256 secret.
+    #[serde(default)]
+    pub secret: Option<SecretString>,
+    /// One that is being replaced.
+    #[serde(default)]
+    pub previous_secret: Option<SecretString>,
+    /// A public key in PEM.
+    #[serde(default)]
+    pub public_key: Option<String>,
+    /// The only issuer that is accepted.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// The audience that a token must be for.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// Tolerated difference of clocks.
+    #[serde(with = "duration")]
+    pub leeway: Duration,
+}
+
+/// The guard of internal routes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InternalConfig {
+    /// The shared secret.
+    #[serde(default)]
+    pub secret: Option<SecretString>,
+    /// One that is being replaced.
+    #[serde(default)]
+    pub previous_secret: Option<SecretString>,
+    /// Addresses and networks that may call; empty for no restriction.
+    pub allowed_ips: Vec<String>,
+    /// A minute, for a source that is not on the list.
+    pub requests_per_minute: u32,
+    /// A minute, for each source.
+    pub wrong_secrets_per_minute: u32,
+    /// Lease calls that may wait at the same time.
+    pub max_waiting_leases: usize,
+}
+
+/// Limits of an uploaded photo.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadConfig {
+    /// The photo's bytes.
+    pub max_bytes: usize,
+    /// Width times height.
+    pub max_pixels: u64,
+    /// Bytes of memory for all uploads together.
+    pub max_memory: usize,
+}
+
+/// Links to images, and where they may come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// Hosts of `imageUrl`.
+    pub allowed_hosts: Vec<String>,
+    /// At least this long a signed link opens.
+    #[serde(with = "duration")]
+    pub link_lifetime: Duration,
+}
+
+/// Leases and attempts.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsConfig {
+    /// A lease's life without a heartbeat.
+    #[serde(with = "duration")]
+    pub lease: Duration,
+    /// Attempts of a job.
+    pub max_attempts: u32,
+    /// A job's life.
+    #[serde(with = "duration")]
+    pub deadline: Duration,
+}
+
+/// The hub's SignalR limits.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalRConfig {
+    /// Connections of one user.
+    pub max_connections_per_user: usize,
+    /// Between two pings of the server.
+    #[serde(with = "duration")]
+    pub keep_alive_interval: Duration,
+    /// Until a silent client counts as gone.
+    #[serde(with = "duration")]
+    pub connection_timeout: Duration,
+}
+
+/// Names and retention of notifications.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotificationsConfig {
+    /// Which names of the events are sent.
+    pub event_names: EventNames,
+    /// How long the log keeps an entry.
+    #[serde(with = "duration")]
+    pub retention: Duration,
+}
+
+/// Which names of the analysis events are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventNames {
+    /// `ReceiveAnalysisCompleted` and so on.
+    Receive,
+    /// `AnalysisCompleted` and so on, the older names.
+    Plain,
+    /// Each event under both names.
+    Both,
+}
+
+/// What confirms a notification.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptsConfig {
+    /// What confirms a notification.
+    pub confirm: Confirm,
+}
+
+/// What confirms a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirm {
+    /// The WebSocket Pong to a Ping frame behind it, beside `Acknowledge`.
+    Pong,
+    /// Only what the client says itself.
+    Acknowledge,
+}
+
+/// Origins that browsers may call from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorsConfig {
+    /// Exact origins, e.g. `https://app.example.com`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Shape and amount of the logs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// Text for people, JSON for machines.
+    pub format: LogFormat,
+    /// In the syntax of `RUST_LOG`.
+    pub filter: String,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,182 @@
+//! `POST /api/v1/plantanalyses/analyze-async`: accepts a photo for analysis.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header::LOCATION};
+use shared_dto::{
+    analysis::{AnalysisAccepted, AnalysisStatus},
+    problem::Problem,
+};
+
+use super::{
+    photo::{self, Source},
+    receive,
+};
+use crate::{
+    auth::Caller,
+    http::{ApiError, AppState, params, problem::Kind},
+    store::{Created, Idempotency, NewAnalysis, Photo, StoreError},
+};
+
+/// Upload a photo
+///
+/// As multipart (`image`, and where wanted `cropType` and `notes`) or as JSON
+/// (`image` as base64 or data URL, or `imageUrl`). The type is judged by
+/// content: JPEG, PNG or WebP.
+#[utoipa::path(
+    post,
+    path = "/api/v1/plantanalyses/analyze-async",
+    tag = "analyses",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; a repeated request gives the first answer")),
+    request_body(
+        description = "The photo",
+        content((receive::UploadForm = "multipart/form-data"), (receive::UploadJson = "application/json"))
+    ),
+    responses(
+        (status = 202, body = AnalysisAccepted, headers(("Location" = String))),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 408, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn upload(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let key = params::idempotency_key(request.headers())?;
+    let trace_context = trace_context(&request);
+    let upload = receive::receive(&state, request).await?;
+    let body_hash = upload.hash();
+    let stored = photo::store(&state, upload.source).await?;
+    let kept = stored.key().map(str::to_owned);
+    let created = state
+        .store
+        .create_analysis(NewAnalysis {
+            idempotency: key.map(|key| Idempotency {
+                scope: format!("upload:user:{}", principal.user_id),
+                key,
+                body_hash,
+            }),
+            user: principal.user_id,
+            crop_type: upload.crop_type,
+            notes: upload.notes,
+            photo: stored.photo,
+            trace_context,
+        })
+        .await;
+    // A photo that became no analysis is not kept; where it may have become
+    // one in spite of the error, it is.
+    let needed = matches!(created, Ok(Created::Created { .. }) | Err(StoreError::TimedOut));
+    if let (Some(key), false) = (kept, needed) {
+        state.images.remove(&key).await;
+    }
+    answer(created?)
+}
+
+/// Upload a photo (the older path)
+///
+/// The same as `/api/v1/plantanalyses/analyze-async`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/plantanalyses/async",
+    tag = "analyses",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; a repeated request gives the first answer")),
+    request_body(
+        description = "The photo",
+        content((receive::UploadForm = "multipart/form-data"), (receive::UploadJson = "application/json"))
+    ),
+    responses(
+        (status = 202, body = AnalysisAccepted, headers(("Location" = String))),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn upload_alias(
+    state: State<AppState>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    upload(state, caller, request).await
+}
+
+fn answer(created: Created) -> Result<Response, ApiError> {
+    let (analysis_id, status) = match created {
+        Created::Created { analysis_id } => (analysis_id, AnalysisStatus::Processing),
+        Created::Repeated { analysis_id, status } => (analysis_id, status),
+        Created::Conflict => {
+            return Err(ApiError::field(
+                Kind::IDEMPOTENCY,
+                "Idempotency-Key",
+                "it came before with another body",
+                "a new key for a new request",
+            ));
+        }
+    };
+    tracing::info!(analysis.id = analysis_id, "upload accepted");
+    let accepted = Json(AnalysisAccepted { analysis_id, status });
+    let mut response = (StatusCode::ACCEPTED, accepted).into_response();
+    let location = format!("/api/v1/plantanalyses/{analysis_id}");
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// The caller's W3C trace context, for the worker to continue. It is only
+/// kept where it has the form of one.
+fn trace_context(request: &Request) -> Option<String> {
+    let text = request.headers().get("traceparent")?.to_str().ok()?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    (plain && text.len() == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".len())
+        .then(|| text.to_owned())
+}
+
+impl photo::Stored {
+    fn key(&self) -> Option<&str> {
+        match &self.photo {
+            Photo::Stored { key, .. } => Some(key),
+            Photo::Remote { .. } => None,
+        }
+    }
+}
+
+impl receive::Upload {
+    /// The hash of what was uploaded, the same in whatever form it came: the
+    /// boundary of a multipart body is another one each time.
+    fn hash(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let mut hash = Sha256::new();
+        let (kind, bytes): (&[u8], &[u8]) = match &self.source {
+            Source::Bytes(bytes) => (b"bytes", bytes),
+            Source::Url(url) => (b"url", url.as_str().as_bytes()),
+        };
+        let crop_type = self.crop_type.as_deref().map(str::as_bytes);
+        let notes = self.notes.as_deref().map(str::as_bytes);
+        for part in [Some(kind), Some(bytes), crop_type, notes] {
+            // The lengths keep parts apart that would else read the same together.
+            hash.update(part.map_or(-1, |part| i64::try_from(part.len()).unwrap_or(-1)).to_be_bytes());
+            hash.update(part.unwrap_or_default());
+        }
+        format!("{:x}", HexDigest(hash.finalize().into()))
+    }
+}
+
+struct HexDigest([u8; 32]);
+
+impl std::fmt::LowerHex for HexDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

@@ -1,0 +1,58 @@
+//! `GET` and `DELETE /internal/users/{id}/connections`: who is connected, and
+//! sending them away.
+
+use axum::{Json, extract::State};
+use shared_dto::{
+    connection::{ConnectionsClosed, UserConnections},
+    problem::Problem,
+};
+
+use super::guard::Internal;
+use crate::{
+    delivery::Delivery,
+    http::{ApiError, params::PathUser},
+};
+
+/// List the connections of a user
+#[utoipa::path(
+    get,
+    path = "/internal/users/{id}/connections",
+    tag = "internal",
+    security(("internalSecret" = [])),
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = UserConnections),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list_connections(
+    _: Internal,
+    PathUser(user): PathUser,
+    State(delivery): State<Delivery>,
+) -> Result<Json<UserConnections>, ApiError> {
+    Ok(Json(UserConnections { connections: delivery.connections_of(&user) }))
+}
+
+/// Close the connections of a user
+///
+/// Their clients are told not to reconnect by themselves.
+#[utoipa::path(
+    delete,
+    path = "/internal/users/{id}/connections",
+    tag = "internal",
+    security(("internalSecret" = [])),
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ConnectionsClosed),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn close_connections(
+    _: Internal,
+    PathUser(user): PathUser,
+    State(delivery): State<Delivery>,
+) -> Result<Json<ConnectionsClosed>, ApiError> {
+    Ok(Json(ConnectionsClosed { closed: delivery.close_connections_of(&user) }))
+}

@@ -1,0 +1,27 @@
+//! The hub over HTTP: one file an operation, one table of routes.
+//!
+//! Handlers read a request, call one use case of the store, and write the
+//! answer. They hold no state of their own, and show no internals in an error.
+
+mod routes;
+mod state;
+mod layers;
+mod openapi;
+mod problem;
+mod body;
+mod json;
+mod params;
+mod memory;
+mod analyses;
+mod notifications;
+mod callbacks;
+mod internal;
+mod health;
+
+pub use problem::ApiError;
+pub use routes::{Routers, document, routers};
+pub use state::AppState;
+
+pub(crate) use health::Health;
+pub(crate) use internal::guard::Guard;
+pub(crate) use memory::Memory;

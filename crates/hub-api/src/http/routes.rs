@@ -1,0 +1,159 @@
+//! The table of all routes.
+
+use std::sync::Arc;
+
+use axum::{Extension, Router, middleware};
+use signalr::HubServer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    AppState, analyses, callbacks, health, internal, layers, notifications,
+    openapi::{self, Rendered},
+};
+use crate::{auth::hub_gate, hub::plant_analysis};
+
+/// Routers of the listeners.
+#[derive(Debug)]
+pub struct Routers {
+    /// For clients.
+    pub public: Router,
+    /// For workers, where they have their own listener.
+    pub internal: Option<Router>,
+}
+
+fn uploads() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(analyses::upload::upload))
+        .routes(routes!(analyses::upload::upload_alias))
+}
+
+fn rest() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(analyses::list::list_analyses))
+        .routes(routes!(analyses::get::get_analysis))
+        .routes(routes!(analyses::picture::get_image))
+        .routes(routes!(analyses::picture::get_overlay))
+        .routes(routes!(notifications::list::list_notifications))
+        .routes(routes!(notifications::acknowledge::acknowledge))
+        .routes(routes!(notifications::unread_count::unread_count))
+        .routes(routes!(callbacks::progress::callback_progress))
+        .routes(routes!(callbacks::result::callback_result))
+        .routes(routes!(openapi::openapi_json))
+}
+
+fn health_checks() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::api_health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::health_signalr))
+}
+
+fn internal_calls() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(internal::notify::notify))
+        .routes(routes!(internal::deployed::analysis_completed))
+        .routes(routes!(internal::deployed::analysis_failed))
+        .routes(routes!(internal::lease::lease_jobs))
+        .routes(routes!(internal::heartbeat::heartbeat))
+        .routes(routes!(internal::retry::retry_job))
+        .routes(routes!(internal::image::internal_image))
+        .routes(routes!(internal::overlay::put_overlay))
+        .routes(routes!(internal::connections::list_connections, internal::connections::close_connections))
+}
+
+/// The OpenAPI document of all routes.
+#[must_use]
+pub fn document() -> OpenApi {
+    OpenApiRouter::<AppState>::with_openapi(openapi::base())
+        .merge(uploads())
+        .merge(rest())
+        .merge(health_checks())
+        .merge(internal_calls())
+        .into_openapi()
+}
+
+/// The routers; the hub is on the public one.
+#[must_use]
+pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
+    let config = &*state.config;
+    let limit = |limit| middleware::from_fn_with_state(limit, layers::time_limit);
+    let quick = limit(config.server.request_timeout);
+    // A lease waits on purpose, for less than this.
+    let patient = limit(config.server.request_timeout * 2);
+    let public = OpenApiRouter::new()
+        .merge(uploads().layer(limit(config.server.upload_timeout)))
+        .merge(rest().layer(quick))
+        .merge(health_checks());
+    let internal = internal_calls().layer(patient);
+    let (public, internal) = if config.server.internal_port.is_some() {
+        (public, Some(internal.merge(health_checks())))
+    } else {
+        (public.merge(internal), None)
+    };
+    let base = |router: OpenApiRouter<AppState>| {
+        let (router, _) = router.split_for_parts();
+        router
+            .with_state(state.clone())
+            .layer(Extension(Rendered::new(&document())))
+            .fallback(layers::not_found)
+            .method_not_allowed_fallback(layers::method_not_allowed)
+    };
+    let gate = middleware::from_fn_with_state(Arc::clone(&state.verifier), hub_gate);
+    let public = base(public).layer(hub.layer(plant_analysis::PATH)).layer(gate);
+    let mut public = layers::surround(public, config);
+    if let Some(cors) = layers::cors(config) {
+        public = public.layer(cors);
+    }
+    let internal = internal.map(|internal| layers::surround(base(internal), config));
+    Routers { public, internal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_complete_in_itself() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut references = Vec::new();
+        collect(&document, &mut references);
+        assert!(!references.is_empty());
+        for reference in references {
+            let pointer = reference.trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+        }
+        let mut ids = std::collections::HashSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{id} names two operations");
+                let responses = operation["responses"].as_object().unwrap();
+                assert!(!responses.is_empty(), "{method} {path}");
+                let named = path.matches('{').count();
+                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                let in_path = parameters.iter().filter(|p| p["in"] == "path").count();
+                assert_eq!(named, in_path, "{method} {path}");
+            }
+        }
+    }
+
+    fn collect(value: &serde_json::Value, references: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                for (name, value) in members {
+                    match value.as_str() {
+                        Some(reference) if name == "$ref" => references.push(reference.to_owned()),
+                        _ => collect(value, references),
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => {
+                items.iter().for_each(|item| collect(item, references));
+            }
+            _ => {}
+        }
+    }
+}

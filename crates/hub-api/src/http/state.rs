@@ -1,0 +1,53 @@
+//! What handlers share. Each takes the parts that it needs by `FromRef`.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use tokio::sync::Semaphore;
+
+use super::{health::Health, internal::guard::Guard, memory::Memory};
+use crate::{
+    auth::Verifier, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
+    lifecycle::Shutdown, links::Links, store::Store,
+};
+
+/// The state of the hub's HTTP side. A clone copies pointers.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Store,
+    pub(crate) images: ImageStore,
+    pub(crate) delivery: Delivery,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) links: Links,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) ready_jobs: Arc<ReadyJobs>,
+    pub(crate) upload_memory: Memory,
+    pub(crate) waiting_leases: Arc<Semaphore>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) shutdown: Shutdown,
+}
+
+macro_rules! parts {
+    ($($field:ident: $part:ty,)*) => {
+        $(impl FromRef<AppState> for $part {
+            fn from_ref(state: &AppState) -> Self {
+                state.$field.clone()
+            }
+        })*
+    };
+}
+
+parts! {
+    config: Arc<Config>,
+    store: Store,
+    images: ImageStore,
+    delivery: Delivery,
+    verifier: Arc<Verifier>,
+    links: Links,
+    guard: Arc<Guard>,
+    ready_jobs: Arc<ReadyJobs>,
+    upload_memory: Memory,
+    health: Arc<Health>,
+    shutdown: Shutdown,
+}

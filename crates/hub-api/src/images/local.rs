@@ -1,0 +1,147 @@
+//! Images in a folder: written beside, synced, renamed into place, so that a
+//! key that anyone knows always names a whole image.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio_util::io::ReaderStream;
+
+use super::{ImageStoreError, MediaType, StoredImage};
+
+const NAME_BYTES: usize = 16;
+const READ_BUFFER: usize = 64 * 1024;
+
+/// A folder of images.
+#[derive(Debug, Clone)]
+pub struct LocalImages {
+    dir: Arc<Path>,
+}
+
+impl LocalImages {
+    pub(super) async fn open(dir: PathBuf) -> Result<Self, ImageStoreError> {
+        blocking(move || {
+            fs::create_dir_all(&dir)?;
+            Ok(Self { dir: dir.into() })
+        })
+        .await
+    }
+
+    pub(super) async fn put(
+        &self,
+        image: Bytes,
+        media_type: MediaType,
+    ) -> Result<String, ImageStoreError> {
+        let dir = Arc::clone(&self.dir);
+        blocking(move || write(&dir, &image, media_type)).await
+    }
+
+    pub(super) async fn read(&self, key: &str) -> Result<Option<StoredImage>, ImageStoreError> {
+        let Some((path, media_type)) = self.path_of(key) else { return Ok(None) };
+        let file = match tokio::fs::File::open(path).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let length = file.metadata().await?.len();
+        let body = Body::from_stream(ReaderStream::with_capacity(file, READ_BUFFER));
+        Ok(Some(StoredImage { media_type, length, body }))
+    }
+
+    pub(super) async fn remove(&self, key: &str) {
+        let Some((path, _)) = self.path_of(key) else { return };
+        if let Err(error) = tokio::fs::remove_file(path).await {
+            tracing::warn!(image.key = key, %error, "an image could not be removed");
+        }
+    }
+
+    pub(super) async fn probe(&self) -> Result<(), ImageStoreError> {
+        let dir = Arc::clone(&self.dir);
+        blocking(move || {
+            let path = dir.join(format!("{}.probe", random_name()?));
+            fs::write(&path, b"probe")?;
+            fs::remove_file(&path)
+        })
+        .await
+    }
+
+    /// Only what [`write`] made is a key: anything else could point outside the folder.
+    fn path_of(&self, key: &str) -> Option<(PathBuf, MediaType)> {
+        let (name, extension) = key.split_once('.')?;
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let good = name.len() == 2 * NAME_BYTES && name.bytes().all(hex);
+        let media_type = MediaType::of_extension(extension)?;
+        good.then(|| (self.dir.join(&name[..2]).join(key), media_type))
+    }
+}
+
+fn write(dir: &Path, image: &[u8], media_type: MediaType) -> io::Result<String> {
+    let name = random_name()?;
+    let folder = dir.join(&name[..2]);
+    fs::create_dir_all(&folder)?;
+    let key = format!("{name}.{}", media_type.extension());
+    let (beside, place) = (folder.join(format!("{key}.tmp")), folder.join(&key));
+    let written = fs::File::create_new(&beside).and_then(|mut file| {
+        file.write_all(image)?;
+        file.sync_all()?;
+        fs::rename(&beside, &place)?;
+        // The name is durable only when the folder is.
+        fs::File::open(&folder)?.sync_all()
+    });
+    if let Err(error) = written {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    Ok(key)
+}
+
+fn random_name() -> io::Result<String> {
+    let mut random = [0; NAME_BYTES];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(random)))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, ImageStoreError> {
+    match spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(ImageStoreError::Interrupted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_put_is_read_until_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = LocalImages::open(dir.path().join("a/b")).await.unwrap();
+        let key = images.put(Bytes::from_static(b"photo"), MediaType::Png).await.unwrap();
+        let image = images.read(&key).await.unwrap().unwrap();
+        assert_eq!((image.media_type, image.length), (MediaType::Png, 5));
+        assert_eq!(image.body.collect().await.unwrap().to_bytes().as_ref(), b"photo");
+        images.probe().await.unwrap();
+        images.remove(&key).await;
+        assert!(images.read(&key).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn only_own_keys_are_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret.png"), b"x").unwrap();
+        let images = LocalImages::open(dir.path().join("images")).await.unwrap();
+        for key in ["", "../secret.png", "secret.png", "00000000000000000000000000000000/../x.png", "é0000000000000000000000000000000.png"] {
+            assert!(images.read(key).await.unwrap().is_none(), "{key}");
+        }
+    }
+}

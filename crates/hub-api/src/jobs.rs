@@ -1,0 +1,114 @@
+//! Time for jobs: wakes workers that wait for one, expires leases when they
+//! are due, and deletes what is kept no longer. What is due and what becomes of
+//! it is decided by the store.
+
+use std::{convert::Infallible, time::Duration};
+
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Retention, Store, StoreError};
+
+/// Jobs that one round of expiry takes.
+const BATCH: u32 = 256;
+/// Even when nothing is due the store is asked again after this time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// Between two rounds: a moment that has just passed must not make a busy loop.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
+/// After an error.
+const PAUSE: Duration = Duration::from_secs(2);
+const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+const PURGE_BATCH: u32 = 500;
+
+/// Wakes waiting workers one at a time: one that finds jobs wakes the next, so
+/// that an upload does not send hundreds of them to the store at once.
+#[derive(Debug, Default)]
+pub(crate) struct ReadyJobs(Notify);
+
+impl ReadyJobs {
+    /// There may be a job.
+    pub(crate) fn wake_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Done when there may be a job. A wake-up that came before the call counts.
+    pub(crate) async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Expires leases and deadlines when they are due, and wakes workers whenever
+/// a job may have become ready.
+pub(crate) async fn keep_time(
+    store: Store,
+    ready: std::sync::Arc<ReadyJobs>,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut changed = store.jobs_changed();
+    loop {
+        changed.mark_unchanged();
+        let pause = match round(&store).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                tracing::error!(%error, "jobs that are due could not be ended");
+                PAUSE
+            }
+        };
+        // A waiting job that has become ready tells nobody else.
+        ready.wake_one();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(pause) => {}
+            changed = changed.changed() => {
+                if changed.is_err() {
+                    // The store is closed: nothing changes any more.
+                    stop.cancelled().await;
+                    return Ok(());
+                }
+                ready.wake_one();
+            }
+        }
+    }
+}
+
+/// Ends what is due, and returns how long nothing will be.
+async fn round(store: &Store) -> Result<Duration, StoreError> {
+    loop {
+        let expired = store.expire(BATCH).await?;
+        if expired.requeued > 0 || expired.failed > 0 {
+            tracing::info!(expired.requeued, expired.failed, "ended attempts that were due");
+        }
+        if !expired.more {
+            break;
+        }
+    }
+    let pause = match store.next_due().await? {
+        Some(due) => due.since(store.clock().now()),
+        None => LONGEST_SLEEP,
+    };
+    Ok(pause.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
+}
+
+/// Deletes what is kept no longer.
+pub(crate) async fn purge(
+    store: Store,
+    log: Duration,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
+    let retention =
+        Retention { idempotency: Duration::from_secs(24 * 60 * 60), log, batch: PURGE_BATCH };
+    loop {
+        let pause = match store.purge(retention).await {
+            Ok(purged) if purged.more => SHORTEST_SLEEP,
+            Ok(_) => PURGE_INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "old entries could not be deleted");
+                PURGE_INTERVAL
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(pause) => {}
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Builds the hub from its parts, runs it, and takes it down in order.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+use signalr::TokenKey;
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{KeyError, Verifier},
+    config::Config,
+    delivery::{Delivery, DeliverySettings},
+    http::{self, AppState, Guard, Health, Memory},
+    hub::plant_analysis,
+    images::{ImageStore, ImageStoreError},
+    jobs::{self, ReadyJobs},
+    lifecycle::{Shutdown, TaskEnd, Tasks},
+    links::{Links, derive_key},
+    serve::{self, Limits, Listeners},
+    store::{Store, StoreError, StoreOptions, WriterTask},
+};
+
+const PUBLIC: &str = "public listener";
+const INTERNAL: &str = "internal listener";
+const WRITER: &str = "store writer";
+
+/// Why the hub did not start, or left on its own.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The folder of data cannot be made.
+    #[error("cannot make the folder {path}")]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A setting was not checked before.
+    #[error("the setting {0} is missing")]
+    MissingSetting(&'static str),
+    /// A key of tokens cannot be read.
+    #[error("cannot use the configured keys")]
+    Keys(#[from] KeyError),
+    /// The folder of images cannot be used.
+    #[error("cannot open the image store")]
+    Images(#[from] ImageStoreError),
+    /// The database cannot be used.
+    #[error("cannot open the database")]
+    Store(#[from] StoreError),
+    /// The hub's limits make no sense.
+    #[error("cannot build the hub")]
+    Hub(#[from] signalr::BuildError),
+    /// A listener is gone.
+    #[error("a listening socket has no address")]
+    Listener(#[source] io::Error),
+    /// A task that the hub cannot do without has ended.
+    #[error("the task {name} ended{}", .error.as_ref().map(|e| format!(": {e}")).unwrap_or_default())]
+    TaskEnded {
+        /// Which one.
+        name: &'static str,
+        /// What it failed with.
+        error: Option<String>,
+    },
+}
+
+/// Tokens by which parts are stopped, one after the other.
+#[derive(Debug, Default)]
+struct Stops {
+    public: CancellationToken,
+    internal: CancellationToken,
+    background: CancellationToken,
+}
+
+/// Runs the hub on `listeners` until `shutdown`, or until a part fails.
+///
+/// # Errors
+/// [`RunError`] when it cannot start, or when a part of it failed.
+pub async fn run(
+    mut config: Config,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    let address = listeners.public.local_addr().map_err(RunError::Listener)?;
+    if config.public_url.is_none() {
+        config.public_url = Some(format!("http://localhost:{}", address.port()));
+    }
+    let config = Arc::new(config);
+    announce(&config, address);
+    let mut tasks = Tasks::new();
+    let stops = Stops::default();
+    let (state, hub, writer) = build(&config, &shutdown).await?;
+    let store = state.store.clone();
+    tasks.spawn(WRITER, writer);
+    let keep_time =
+        jobs::keep_time(store.clone(), Arc::clone(&state.ready_jobs), stops.background.clone());
+    tasks.spawn("job clock", keep_time);
+    let retention = config.notifications.retention;
+    tasks.spawn("purge", jobs::purge(store.clone(), retention, stops.background.clone()));
+    listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
+
+    let failed = tokio::select! {
+        () = shutdown.draining().cancelled() => None,
+        ended = tasks.ended() => ended,
+    };
+    if let Some(end) = &failed {
+        tracing::error!(task = end.name, error = end.error, "a vital task ended; leaving");
+        shutdown.begin();
+    }
+    let left = tokio::select! {
+        () = leave(&config, &state.delivery, &mut tasks, &stops) => true,
+        () = shutdown.killed().cancelled() => false,
+    };
+    // Whatever was accepted is on the disk before the process ends, asked kindly or not.
+    store.close().await;
+    tracing::info!(kindly = left, "the hub has left");
+    match failed {
+        None => Ok(()),
+        Some(TaskEnd { name, error }) => Err(RunError::TaskEnded { name, error }),
+    }
+}
+
+/// The lines that the documents' start-up checks look for.
+fn announce(config: &Config, address: SocketAddr) {
+    use secrecy::ExposeSecret as _;
+    let length = |secret: &Option<SecretString>| {
+        secret.as_ref().map_or(0, |secret| secret.expose_secret().chars().count())
+    };
+    tracing::info!(
+        environment = %config.environment,
+        port = address.port(),
+        public_url = config.public_url.as_deref(),
+        internal_secret_length = length(&config.internal.secret),
+        jwt_secret_length = length(&config.jwt.secret),
+        hub = plant_analysis::PATH,
+        "hub-api starts"
+    );
+    if config.internal.allowed_ips.is_empty() && !config.environment.is_development() {
+        tracing::warn!(
+            limit = config.internal.requests_per_minute,
+            "no allow-list for internal calls: each source may make so many a minute; \
+             set Security__AllowedInternalIPs__0 to the workers' network"
+        );
+    }
+}
+
+async fn build(
+    config: &Arc<Config>,
+    shutdown: &Shutdown,
+) -> Result<(AppState, signalr::HubServer, WriterTask), RunError> {
+    let data_dir = config.data_dir.clone();
+    tokio::fs::create_dir_all(&data_dir)
+        .await
+        .map_err(|source| RunError::DataDir { path: data_dir, source })?;
+    let secret =
+        config.internal.secret.as_ref().ok_or(RunError::MissingSetting("internal.secret"))?;
+    let base = config.public_url.as_deref().ok_or(RunError::MissingSetting("public_url"))?;
+    let links = Links::new(base, secret, config.images.link_lifetime);
+    let settings = DeliverySettings {
+        event_names: config.notifications.event_names,
+        confirm: config.receipts.confirm,
+    };
+    let delivery = Delivery::new(settings, links.clone());
+    let images = ImageStore::local(config.images_dir()).await?;
+    let options = StoreOptions {
+        max_attempts: config.jobs.max_attempts,
+        job_deadline: config.jobs.deadline,
+        ..StoreOptions::at(config.database_path())
+    };
+    let (store, writer) = Store::open(options, delivery.hook()).await?;
+    let token_key = TokenKey::new(derive_key(secret, "tendril connection tokens 1"));
+    let hub = plant_analysis::build(delivery.clone(), config.signalr, token_key)?;
+    delivery.serve(store.clone(), hub.clone(), plant_analysis::PATH);
+    let health =
+        Health::new(store.clone(), images.clone(), delivery.clone(), shutdown.clone());
+    let state = AppState {
+        verifier: Arc::new(Verifier::from_config(&config.jwt)?),
+        guard: Arc::new(Guard::new(&config.internal)),
+        ready_jobs: Arc::new(ReadyJobs::default()),
+        upload_memory: Memory::new(config.upload.max_memory),
+        waiting_leases: Arc::new(Semaphore::new(config.internal.max_waiting_leases)),
+        health: Arc::new(health),
+        shutdown: shutdown.clone(),
+        config: Arc::clone(config),
+        store,
+        images,
+        delivery,
+        links,
+    };
+    Ok((state, hub, writer))
+}
+
+fn listen(
+    tasks: &mut Tasks,
+    state: &AppState,
+    hub: &signalr::HubServer,
+    listeners: Listeners,
+    (stops, shutdown): (&Stops, &Shutdown),
+) {
+    let server = &state.config.server;
+    let limits = Limits {
+        connections: server.max_connections,
+        first_byte: server.first_byte_timeout,
+        header: server.header_timeout,
+    };
+    let routers = http::routers(state, hub);
+    let serve = |listener, router, stop: &CancellationToken| {
+        serve::serve(listener, router, limits, stop.clone(), shutdown.killed().clone())
+    };
+    tasks.spawn(PUBLIC, serve(listeners.public, routers.public, &stops.public));
+    if let (Some(listener), Some(router)) = (listeners.internal, routers.internal) {
+        tasks.spawn(INTERNAL, serve(listener, router, &stops.internal));
+    }
+}
+
+/// Leaves in order: clients first, the internal link last.
+async fn leave(config: &Config, delivery: &Delivery, tasks: &mut Tasks, stops: &Stops) {
+    let drain = config.drain;
+    tracing::info!(delay = ?drain.delay, "not ready any more; serving on");
+    tokio::time::sleep(drain.delay).await;
+    delivery.drain(drain.spread).await;
+    stops.public.cancel();
+    ended(tasks, PUBLIC, drain.grace).await;
+    stops.internal.cancel();
+    ended(tasks, INTERNAL, drain.grace).await;
+    stops.background.cancel();
+}
+
+/// Waits for the task `name` to end, for at most `grace`.
+async fn ended(tasks: &mut Tasks, name: &'static str, grace: Duration) {
+    let wait = async {
+        while tasks.is_running(name) && tasks.ended().await.is_some() {}
+    };
+    if timeout(grace, wait).await.is_err() {
+        tracing::warn!(task = name, "requests were under way for too long and are dropped");
+    }
+}

@@ -1,0 +1,111 @@
+//! One accepted connection: it holds its place among the allowed ones for as
+//! long as it lives, upgraded or not, and ends without losing its last answer.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+
+/// A peer that is told 413 goes on sending for a moment; this much is thrown
+/// away before the socket is closed under it.
+const MOST_DISCARDED: usize = 16 * 1024 * 1024;
+/// A peer that neither sends nor closes is not waited for longer.
+const LONGEST_CLOSE: Duration = Duration::from_secs(2);
+
+/// An accepted TCP connection.
+#[derive(Debug)]
+pub struct Socket {
+    stream: TcpStream,
+    discarded: usize,
+    closing: Option<Pin<Box<Sleep>>>,
+    /// Given back when the connection ends, also after an upgrade.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, discarded: 0, closing: None, _place: place }
+    }
+
+    /// The TCP connection.
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Closing a socket with unread bytes resets the connection, and a reset
+    /// makes the peer's system forget an answer that it has but did not read
+    /// yet (RFC 9112 section 9.6). So what has come is read away first; nothing
+    /// is waited for that has not come.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waste = [0; 8 * 1024];
+        while self.discarded < MOST_DISCARDED {
+            let mut buffer = ReadBuf::new(&mut waste);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.discarded += buffer.filled().len();
+                }
+                // In the middle of a body the sender gets its turn to notice.
+                Poll::Pending if self.discarded > 0 => {
+                    let closing =
+                        self.closing.get_or_insert_with(|| Box::pin(sleep(LONGEST_CLOSE)));
+                    return closing.as_mut().poll(cx);
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        ready!(self.poll_discard(cx));
+        Poll::Ready(Ok(()))
+    }
+}
