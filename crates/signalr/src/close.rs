@@ -1,6 +1,6 @@
 //! Why connections end: every reason, with what the client is told.
 
-use crate::hub::HubError;
+use crate::{hub::HubError, protocol::WriteError};
 
 /// Why the server ends a connection.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub enum CloseReason {
     /// be written.
     SlowClient,
     /// A result or a message could not be written.
-    Unwritable(String),
+    Unwritable(WriteError),
     /// `Hub::on_connected` failed.
     ConnectRefused(HubError),
     /// Hub code called `abort`.
@@ -120,8 +120,8 @@ impl CloseReason {
                 true,
             ),
             Self::SlowClient => failed(Some("The client reads too slowly.".to_owned()), true),
-            Self::Unwritable(message) => failed(
-                detailed.then(|| format!("InvalidDataException: {message}")),
+            Self::Unwritable(error) => failed(
+                detailed.then(|| format!("{}: {error}", error.exception())),
                 true,
             ),
             Self::ConnectRefused(error) => failed(error.shown(detailed), false),

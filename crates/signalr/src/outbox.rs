@@ -246,9 +246,9 @@ impl Outbox {
     }
 
     /// A new transport: Sequence first, then what was not acknowledged.
-    pub(crate) fn reattach(&mut self, protocol: HubProtocol) {
+    pub(crate) fn reattach(&mut self, protocol: Option<HubProtocol>) {
         self.detached = false;
-        let Some(kept) = &self.unacknowledged else {
+        let (Some(kept), Some(protocol)) = (&self.unacknowledged, protocol) else {
             return;
         };
         let next_id = kept.last_id - kept.frames.len() as i64 + 1;
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(outbox.acknowledge(1), 7);
         outbox.detach();
         outbox.push(frame("4"), 0, 1000).unwrap();
-        outbox.reattach(HubProtocol::Json);
+        outbox.reattach(Some(HubProtocol::Json));
         let replayed = payloads(&mut outbox);
         assert_eq!(replayed[0], "{\"type\":9,\"sequenceId\":2}\u{1e}");
         assert_eq!(replayed.len(), 4);
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(outbox.waiting_bytes(), 0);
         outbox.push(frame("2"), 0, 1000).unwrap();
         outbox.detach();
-        outbox.reattach(HubProtocol::Json);
+        outbox.reattach(Some(HubProtocol::Json));
         assert_eq!(
             payloads(&mut outbox)[0],
             "{\"type\":9,\"sequenceId\":2}\u{1e}"

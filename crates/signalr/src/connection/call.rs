@@ -97,8 +97,8 @@ async fn answer(accepted: Accepted) -> Result<(), CloseReason> {
         }
         Err(error) => {
             log_failure(&target, &error);
-            if let Fault::Unwritable(message) = error.fault() {
-                return Err(CloseReason::Unwritable(message.clone()));
+            if let Fault::Unwritable(cause) = error.fault() {
+                return Err(CloseReason::Unwritable(cause.clone()));
             }
             if let Some(id) = invocation_id {
                 let text = error.completion_text(&target, detailed);
@@ -169,8 +169,8 @@ async fn send_items(
                 tokio::task::consume_budget().await;
             }
             Some(Err(error)) => {
-                if let Fault::Unwritable(message) = error.fault() {
-                    return Err(CloseReason::Unwritable(message.clone()));
+                if let Fault::Unwritable(cause) = error.fault() {
+                    return Err(CloseReason::Unwritable(cause.clone()));
                 }
                 let text = error.stream_text(detailed);
                 let cancelled = call.cancellation().is_cancelled();

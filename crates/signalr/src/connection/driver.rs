@@ -44,6 +44,11 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
     drop(driver);
     let core = Arc::clone(connection.core());
     core.registry.remove(&connection);
+    // A long-polling client fetches the end with its next poll, if it still polls.
+    let polls = connection.transport() == Some(TransportKind::LongPolling);
+    if !polls || matches!(reason, CloseReason::TransportLost) {
+        core.registry.forget(&connection);
+    }
     core.client_results.disconnect(connection.id());
     tracing::debug!(connection.id = %connection.id(), reason = reason.name(), "connection ended");
     if connected {
@@ -445,11 +450,9 @@ impl Driver {
             Phase::Connecting(session, _) | Phase::Running(session) => session.reattach(),
             Phase::Ending => {}
         }
-        if let Some(protocol) = self.connection.protocol() {
-            let mut outbox = self.connection.outbox();
-            outbox.detach();
-            outbox.reattach(protocol);
-        }
+        let mut outbox = self.connection.outbox();
+        outbox.detach();
+        outbox.reattach(self.connection.protocol());
     }
 
     /// Over Server-Sent Events, a message of the client shows that what was
@@ -480,7 +483,7 @@ fn disconnect_reason(reason: CloseReason) -> DisconnectReason {
             "Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
                 .to_owned(),
         ),
-        CloseReason::Unwritable(message) => error("InvalidDataException", message),
+        CloseReason::Unwritable(cause) => error(cause.exception(), cause.to_string()),
         _ => DisconnectReason::Graceful,
     }
 }

@@ -296,9 +296,12 @@ impl Connection {
     }
 
     /// Sends what the connection's own methods produce: waits while the client
-    /// has not taken what was sent before.
+    /// has not taken what was sent before. Nothing follows an abort.
     pub(crate) async fn send_in_turn(&self, frame: Frame) -> Result<(), Refused> {
         self.wait_for_space().await;
+        if self.is_closing() {
+            return Err(Refused::Ended);
+        }
         let pushed = self.outbox.lock().push(frame, 0, usize::MAX);
         self.wake_writer();
         pushed

@@ -56,8 +56,8 @@ pub(crate) struct Session {
     slots: Vec<Arc<Call>>,
     running: Option<Box<Running>>,
     /// Active streams that can be cancelled.
-    streams: Option<Box<HashMap<Arc<str>, Arc<Call>>>>,
-    uploads: Option<Box<HashMap<Box<str>, Box<dyn UploadSink>>>>,
+    streams: HashMap<Arc<str>, Arc<Call>>,
+    uploads: HashMap<Box<str>, Box<dyn UploadSink>>,
     inbound: Option<Box<InboundCount>>,
 }
 
@@ -70,8 +70,8 @@ impl Session {
             blocked: false,
             slots: Vec::new(),
             running: None,
-            streams: None,
-            uploads: None,
+            streams: HashMap::new(),
+            uploads: HashMap::new(),
             inbound: stateful.then(Box::default),
         }
     }
@@ -156,13 +156,13 @@ impl Session {
 
     /// The connection is over: uploads end, tokens trip, methods are dropped.
     pub(crate) fn end(&mut self) {
-        for (_, sink) in self.uploads.take().map(|all| *all).unwrap_or_default() {
+        for (_, sink) in self.uploads.drain() {
             sink.end(Err(UploadError::Disconnected));
         }
         for call in self.slots.drain(..) {
             call.cancel();
         }
-        for (_, call) in self.streams.take().map(|all| *all).unwrap_or_default() {
+        for (_, call) in self.streams.drain() {
             call.cancel();
         }
         self.running = None;
@@ -170,17 +170,16 @@ impl Session {
     }
 
     fn finish(&mut self, finished: Finished) -> Result<(), CloseReason> {
-        if let Some(uploads) = &mut self.uploads {
-            for id in &finished.uploads {
-                uploads.remove(id);
-            }
+        for id in &finished.uploads {
+            self.uploads.remove(id);
         }
-        if let (Some(streams), Some(id)) = (&mut self.streams, &finished.stream)
-            && streams
+        if let Some(id) = &finished.stream
+            && self
+                .streams
                 .get(id)
                 .is_some_and(|call| Arc::ptr_eq(call, &finished.call))
         {
-            streams.remove(id);
+            self.streams.remove(id);
         }
         finished.fatal.map_or(Ok(()), Err)
     }
@@ -251,11 +250,7 @@ impl Session {
             }
             HubMessage::Completion(completion) if self.is_new() => self.completion(completion)?,
             HubMessage::CancelInvocation { invocation_id } if self.is_new() => {
-                if let Some(call) = self
-                    .streams
-                    .as_mut()
-                    .and_then(|all| all.remove(&*invocation_id))
-                {
+                if let Some(call) = self.streams.remove(&*invocation_id) {
                     call.cancel();
                 }
             }
@@ -329,10 +324,7 @@ impl Session {
             self.is_new();
             return Ok(Dispatched::Done);
         }
-        let sink = self
-            .uploads
-            .as_mut()
-            .and_then(|all| all.get(&*item.invocation_id));
+        let sink = self.uploads.get(&*item.invocation_id);
         let Some(sink) = sink else {
             // Property order decides in ASP.NET Core: the item cannot be read
             // before its stream is known.
@@ -357,7 +349,7 @@ impl Session {
 
     fn completion(&mut self, completion: Completion<'_>) -> Result<(), CloseReason> {
         let id = &*completion.invocation_id;
-        if let Some(sink) = self.uploads.as_mut().and_then(|all| all.remove(id)) {
+        if let Some(sink) = self.uploads.remove(id) {
             sink.end(match completion.outcome {
                 CompletionOutcome::Error(error) => Err(UploadError::Client(error.into_owned())),
                 _ => Ok(()),
@@ -393,7 +385,7 @@ impl Session {
         let bound = bound.map(|(bound, sinks)| {
             for (stream_id, sink) in sinks {
                 uploads.push(stream_id.clone());
-                self.uploads.get_or_insert_default().insert(stream_id, sink);
+                self.uploads.insert(stream_id, sink);
             }
             bound
         });
@@ -414,9 +406,7 @@ impl Session {
             streaming: streaming && runs,
         };
         if let Some(id) = id.filter(|_| streaming && runs) {
-            self.streams
-                .get_or_insert_default()
-                .insert(id, Arc::clone(&call));
+            self.streams.insert(id, Arc::clone(&call));
         }
         if takes_slot {
             self.slots.push(call);
@@ -477,10 +467,7 @@ impl Session {
         }
         if streaming
             && let Some(id) = invocation.invocation_id.as_deref()
-            && self
-                .streams
-                .as_mut()
-                .is_some_and(|all| all.remove(id).is_some())
+            && self.streams.remove(id).is_some()
         {
             // As recorded, the refusal also takes the active stream's
             // cancellation away.

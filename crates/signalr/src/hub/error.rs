@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::protocol::WriteError;
+
 /// Why an invocation failed.
 ///
 /// [`HubError::new`] makes an error whose text the client sees (ASP.NET Core's
@@ -38,7 +40,9 @@ pub(crate) enum Fault {
     /// The whole text, as the client sees it.
     Exact(String),
     /// The result has no form in the client's protocol: the connection ends.
-    Unwritable(String),
+    Unwritable(WriteError),
+    /// A streaming method gave no stream.
+    NoStream,
 }
 
 impl HubError {
@@ -91,6 +95,10 @@ impl HubError {
                 format!("Failed to invoke '{target}' because user is unauthorized")
             }
             Fault::Exact(text) => text.clone(),
+            Fault::NoStream => format!(
+                "The value returned by the streaming method '{target}' is not a ChannelReader<> or \
+                 IAsyncEnumerable<>."
+            ),
             Fault::Hub(_) | Fault::Internal { .. } | Fault::Unwritable(_) => with_detail(
                 format!("An unexpected error occurred invoking '{target}' on the server."),
                 self.shown(detailed),
@@ -136,7 +144,8 @@ impl fmt::Display for HubError {
             Fault::UnknownMethod => f.write_str("Method does not exist."),
             Fault::Binding(message) => f.write_str(message),
             Fault::Unauthorized => f.write_str("the caller may not call this method"),
-            Fault::Unwritable(message) => write!(f, "the result cannot be written: {message}"),
+            Fault::Unwritable(error) => write!(f, "the result cannot be written: {error}"),
+            Fault::NoStream => f.write_str("the streaming method gave no stream"),
         }
     }
 }

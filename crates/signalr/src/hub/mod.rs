@@ -34,7 +34,7 @@ pub(crate) use upload::{Pushed, UploadSink};
 /// parameters and return values. They are inferred and never named by users.
 pub mod markers {
     pub use super::parameter::{Argument, Extracted, Streamed};
-    pub use super::reply::{Fallible, FallibleItems, Items, Value};
+    pub use super::reply::{Fallible, FallibleItems, Items, Optional, Value};
 }
 
 /// How a client's last connection state change came about.

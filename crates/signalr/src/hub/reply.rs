@@ -12,6 +12,9 @@ pub struct Value;
 /// Marks a `Result` around what `M` marks.
 #[derive(Debug)]
 pub struct Fallible<M = Value>(std::marker::PhantomData<M>);
+/// Marks an `Option` around what `M` marks.
+#[derive(Debug)]
+pub struct Optional<M>(std::marker::PhantomData<M>);
 /// Marks a stream of values.
 #[derive(Debug)]
 pub struct Items;
@@ -53,7 +56,7 @@ impl<T: Serialize> IntoReply<Value> for T {
         });
         frame
             .map(Some)
-            .map_err(|error| Fault::Unwritable(error.0).into())
+            .map_err(|error| Fault::Unwritable(error).into())
     }
 }
 
@@ -81,7 +84,7 @@ fn item_frame<T: Serialize>(answer: &Answer, item: &T) -> Result<Frame, HubError
     Frame::message(answer.protocol, |out| {
         answer.protocol.write_stream_item(out, id, item)
     })
-    .map_err(|error| Fault::Unwritable(error.0).into())
+    .map_err(|error| Fault::Unwritable(error).into())
 }
 
 impl<S, T> IntoItems<Items> for S
@@ -123,5 +126,19 @@ where
         answer: Answer,
     ) -> Result<BoxStream<'static, Result<Frame, HubError>>, HubError> {
         self.map_err(Into::into)?.into_items(answer)
+    }
+}
+
+/// `None` is what a null stream is in .NET: the client gets an error that says so.
+impl<S, M> IntoItems<Optional<M>> for Option<S>
+where
+    S: IntoItems<M>,
+{
+    fn into_items(
+        self,
+        answer: Answer,
+    ) -> Result<BoxStream<'static, Result<Frame, HubError>>, HubError> {
+        self.ok_or_else(|| HubError::from(Fault::NoStream))?
+            .into_items(answer)
     }
 }

@@ -70,15 +70,36 @@ impl ProtocolError {
     }
 }
 
-/// A value that could not be written: its `Serialize` failed, or the encoding
-/// has no form for it (a JSON number that is not finite).
+/// Why a value could not be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot write the value: {0}")]
-pub struct WriteError(pub String);
+pub enum WriteError {
+    /// JSON has no form for a number that is not finite.
+    #[error(
+        ".NET number values such as positive and negative infinity cannot be written as valid JSON. \
+         To make it work when using 'JsonSerializer', consider specifying \
+         'JsonNumberHandling.AllowNamedFloatingPointLiterals' (see https://learn.microsoft.com/\
+         dotnet/api/system.text.json.serialization.jsonnumberhandling)."
+    )]
+    NotFinite,
+    /// Its `Serialize` failed, or the encoding has no form for it.
+    #[error("cannot write the value: {0}")]
+    Value(String),
+}
+
+impl WriteError {
+    /// The .NET exception that ASP.NET Core reports for it.
+    #[must_use]
+    pub fn exception(&self) -> &'static str {
+        match self {
+            Self::NotFinite => "ArgumentException",
+            Self::Value(_) => "InvalidDataException",
+        }
+    }
+}
 
 impl serde::ser::Error for WriteError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::Value(message.to_string())
     }
 }
 

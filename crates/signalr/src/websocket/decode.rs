@@ -139,7 +139,7 @@ impl Decoder {
             piece
         } else {
             self.header_len = 0;
-            &*self.control
+            &self.control
         };
         let event = match kind {
             Kind::Ping => Event::Ping(payload),
@@ -325,7 +325,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_cut_gives_the_same_events(
-            payloads in prop::collection::vec((0u8..4, prop::collection::vec(b'a'..b'z', 0..300)), 1..6),
+            payloads in prop::collection::vec((0u8..4, prop::collection::vec(b'a'..=b'z', 0..300)), 1..6),
             cuts in prop::collection::vec(any::<usize>(), 0..8),
         ) {
             let bytes: Vec<u8> = payloads

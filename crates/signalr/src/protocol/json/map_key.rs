@@ -17,7 +17,7 @@ impl<'o> MapKey<'o> {
 }
 
 fn no_key<T>() -> Result<T, WriteError> {
-    Err(WriteError(
+    Err(WriteError::Value(
         "a key of a JSON object must be a string or a number".to_owned(),
     ))
 }

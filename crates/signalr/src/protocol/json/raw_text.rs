@@ -25,7 +25,7 @@ impl<'o> RawText<'o> {
 fn write_text(out: &mut Vec<u8>, text: &str) -> Result<(), WriteError> {
     let mut reader = Reader::new(text.as_bytes());
     copy_value(out, &mut reader).map_err(|error| {
-        WriteError(match error {
+        WriteError::Value(match error {
             ReadError::Fault(fault) => fault.describe(text.as_bytes()),
             ReadError::Protocol(error) => error.message,
         })
@@ -36,7 +36,9 @@ fn write_text(out: &mut Vec<u8>, text: &str) -> Result<(), WriteError> {
     {
         Ok(())
     } else {
-        Err(WriteError("more than one value in raw JSON".to_owned()))
+        Err(WriteError::Value(
+            "more than one value in raw JSON".to_owned(),
+        ))
     }
 }
 
@@ -85,7 +87,7 @@ fn separate(out: &mut Vec<u8>, first: &mut bool) {
 }
 
 fn no_text<T>() -> Result<T, WriteError> {
-    Err(WriteError("raw JSON must be a text".to_owned()))
+    Err(WriteError::Value("raw JSON must be a text".to_owned()))
 }
 
 macro_rules! refused {

@@ -15,12 +15,6 @@ use crate::protocol::WriteError;
 /// The name by which serde_json's `RawValue` announces itself.
 pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// What System.Text.Json says of a number that JSON has no form for.
-const NOT_FINITE: &str = ".NET number values such as positive and negative infinity cannot be \
-    written as valid JSON. To make it work when using 'JsonSerializer', consider specifying \
-    'JsonNumberHandling.AllowNamedFloatingPointLiterals' (see \
-    https://learn.microsoft.com/dotnet/api/system.text.json.serialization.jsonnumberhandling).";
-
 pub(super) struct Serializer<'o> {
     out: &'o mut Vec<u8>,
 }
@@ -74,7 +68,7 @@ impl<'o> ser::Serializer for Serializer<'o> {
 
     fn serialize_f32(self, value: f32) -> Result<(), WriteError> {
         if !value.is_finite() {
-            return Err(WriteError(NOT_FINITE.to_owned()));
+            return Err(WriteError::NotFinite);
         }
         write_f32(self.out, value);
         Ok(())
@@ -82,7 +76,7 @@ impl<'o> ser::Serializer for Serializer<'o> {
 
     fn serialize_f64(self, value: f64) -> Result<(), WriteError> {
         if !value.is_finite() {
-            return Err(WriteError(NOT_FINITE.to_owned()));
+            return Err(WriteError::NotFinite);
         }
         write_f64(self.out, value);
         Ok(())

@@ -41,7 +41,7 @@ pub(super) fn append(
     let body = out.len();
     let written = write(out).and_then(|()| {
         i32::try_from(out.len() - body)
-            .map_err(|_| WriteError("a message cannot be over 2 GB".to_owned()))
+            .map_err(|_| WriteError::Value("a message cannot be over 2 GB".to_owned()))
     });
     match written {
         Ok(length) => put_prefix(out, start, length.unsigned_abs()),
@@ -125,7 +125,7 @@ mod tests {
         let mut out = vec![1];
         let result = append(&mut out, |out| {
             out.push(2);
-            Err(WriteError(String::new()))
+            Err(WriteError::Value(String::new()))
         });
         assert!(result.is_err());
         assert_eq!(out, [1]);

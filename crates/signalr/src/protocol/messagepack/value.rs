@@ -37,7 +37,7 @@ pub(in crate::protocol) fn write_value<T: Serialize + ?Sized>(
         .with_human_readable();
     value
         .serialize(&mut serializer)
-        .map_err(|error| WriteError(error.to_string()))
+        .map_err(|error| WriteError::Value(error.to_string()))
 }
 
 #[cfg(test)]
