@@ -27,6 +27,7 @@ const WRAPPERS: &[&str] = &[
     "response",
     "payload",
     "message",
+    "choices",
     "content",
     "text",
 ];
