@@ -75,13 +75,24 @@ impl Delivery {
     /// Delivers nothing until [`serve`](Self::serve).
     #[must_use]
     pub fn new(settings: DeliverySettings, links: Links) -> Self {
-        Self { shared: Arc::new(Shared { settings, links, serving: OnceLock::new() }) }
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                links,
+                serving: OnceLock::new(),
+            }),
+        }
     }
 
     /// From now on entries go to the clients of `hub`, which is mounted at `path`.
     pub fn serve(&self, store: Store, hub: HubServer, path: &'static str) {
         let context = hub.context();
-        let set = self.shared.serving.set(Serving { store, hub, context, path });
+        let set = self.shared.serving.set(Serving {
+            store,
+            hub,
+            context,
+            path,
+        });
         debug_assert!(set.is_ok(), "a hub is started once");
     }
 
@@ -96,15 +107,22 @@ impl Delivery {
     pub fn hook(&self) -> OnCommitted {
         let delivery = self.clone();
         Box::new(move |entries: &[LoggedEntry]| {
-            entries.iter().map(|entry| delivery.publish(entry)).collect()
+            entries
+                .iter()
+                .map(|entry| delivery.publish(entry))
+                .collect()
         })
     }
 
     /// Hands a new entry to the user's connections; gives their number. It
     /// runs on the store's writer, so it never waits.
     fn publish(&self, entry: &LoggedEntry) -> usize {
-        let Some(serving) = self.serving() else { return 0 };
-        let Some(user) = entry.stream.user() else { return 0 };
+        let Some(serving) = self.serving() else {
+            return 0;
+        };
+        let Some(user) = entry.stream.user() else {
+            return 0;
+        };
         let connections = serving.context.connections_of(user.as_str());
         if connections.is_empty() {
             return 0;
@@ -113,7 +131,9 @@ impl Delivery {
         let mut messages = self.messages(&entry.event, &arguments);
         let mut handed = 0;
         for context in &connections {
-            let Some(reader) = context.get::<Reader>() else { continue };
+            let Some(reader) = context.get::<Reader>() else {
+                continue;
+            };
             let step = reader.announce(entry.sequence, || {
                 self.send_all(context, &mut messages, entry.sequence)
             });
@@ -129,7 +149,9 @@ impl Delivery {
     /// never waits: for a slow client it is dropped.
     #[must_use]
     pub fn progress(&self, progress: &AnalysisProgress) -> usize {
-        let Some(serving) = self.serving() else { return 0 };
+        let Some(serving) = self.serving() else {
+            return 0;
+        };
         let connections = serving.context.connections_of(progress.user_id.as_str());
         if connections.is_empty() {
             return 0;
@@ -137,7 +159,10 @@ impl Delivery {
         let arguments = (progress,);
         let mut messages = self.messages("ReceiveAnalysisProgress", &arguments);
         let mut sent = 0;
-        for context in connections.iter().filter(|each| each.waiting_bytes() <= PROGRESS_LIMIT) {
+        for context in connections
+            .iter()
+            .filter(|each| each.waiting_bytes() <= PROGRESS_LIMIT)
+        {
             for message in &mut messages {
                 match context.send(message, 0) {
                     Ok(taken) => sent += usize::from(taken),
@@ -152,12 +177,17 @@ impl Delivery {
 
     /// A connection opened: it reads the log once it resumed, or did not in time.
     pub fn open(&self, context: &Context, user: &UserId) {
-        context.insert(Reader::new(Stream::of_user(user), OffsetDateTime::now_utc()));
+        context.insert(Reader::new(
+            Stream::of_user(user),
+            OffsetDateTime::now_utc(),
+        ));
     }
 
     /// The client did not say where it stands: it gets what nobody confirmed.
     pub async fn begin_unresumed(&self, context: &Context) {
-        let Some((serving, reader)) = self.serving().zip(context.get::<Reader>()) else { return };
+        let Some((serving, reader)) = self.serving().zip(context.get::<Reader>()) else {
+            return;
+        };
         if context.is_closing() || !reader.is_waiting() {
             return;
         }
@@ -194,7 +224,12 @@ impl Delivery {
         let turn = reader.begin(first);
         self.catch_up(context, &reader, turn).await;
         let to = reader.sent().max(first - 1);
-        Ok(Resumed { epoch: state.epoch.to_string(), from: if complete { first } else { to + 1 }, to, complete })
+        Ok(Resumed {
+            epoch: state.epoch.to_string(),
+            from: if complete { first } else { to + 1 },
+            to,
+            complete,
+        })
     }
 
     /// The client saw everything up to `sequence`.
@@ -205,7 +240,11 @@ impl Delivery {
         let (Some(serving), Some(reader)) = (self.serving(), context.get::<Reader>()) else {
             return Err(StoreError::Closed);
         };
-        serving.store.acknowledge(reader.stream(), sequence).await.map(|_| ())
+        serving
+            .store
+            .acknowledge(reader.stream(), sequence)
+            .await
+            .map(|_| ())
     }
 
     /// The transport shows that the client has everything up to `sequence`.
@@ -213,7 +252,9 @@ impl Delivery {
         let source = match source {
             signalr::ReceiptSource::Pong => ReceiptSource::Pong,
             signalr::ReceiptSource::Poll => ReceiptSource::Poll,
-            signalr::ReceiptSource::Message | signalr::ReceiptSource::Ack => ReceiptSource::HubMessage,
+            signalr::ReceiptSource::Message | signalr::ReceiptSource::Ack => {
+                ReceiptSource::HubMessage
+            }
         };
         if source == ReceiptSource::Pong && self.shared.settings.confirm == Confirm::Acknowledge {
             return;
@@ -226,7 +267,12 @@ impl Delivery {
     fn confirm(&self, stream: &Stream, sequence: i64, source: ReceiptSource) {
         if let Some(serving) = self.serving() {
             let at = serving.store.clock().now();
-            let confirmation = Confirmation { stream: stream.clone(), sequence, source, at };
+            let confirmation = Confirmation {
+                stream: stream.clone(),
+                sequence,
+                source,
+                at,
+            };
             serving.store.confirm(vec![confirmation]);
         }
     }
@@ -245,7 +291,9 @@ impl Delivery {
     /// Sends what the log has and the connection has not, until it is live;
     /// stops when another turn began.
     async fn catch_up(&self, context: &Context, reader: &Reader, turn: u64) {
-        let Some(serving) = self.serving() else { return };
+        let Some(serving) = self.serving() else {
+            return;
+        };
         loop {
             let after = reader.sent();
             let page = match serving.store.entries(reader.stream(), after, PAGE).await {
@@ -256,7 +304,9 @@ impl Delivery {
             for entry in &page.entries {
                 let arguments = self.arguments(entry);
                 let mut messages = self.messages(&entry.event, &arguments);
-                if !self.send_all_in_turn(context, &mut messages, entry.sequence).await
+                if !self
+                    .send_all_in_turn(context, &mut messages, entry.sequence)
+                    .await
                     || !reader.advance(turn, entry.sequence)
                 {
                     return;
@@ -284,7 +334,10 @@ impl Delivery {
     /// it had missed nothing.
     fn give_up(&self, context: &Context, error: &StoreError) {
         tracing::warn!(%error, "the log cannot be read; a client is told to reconnect");
-        context.close(Some("The notification log cannot be read now.".to_owned()), true);
+        context.close(
+            Some("The notification log cannot be read now.".to_owned()),
+            true,
+        );
     }
 
     // Sending
@@ -300,7 +353,10 @@ impl Delivery {
         arguments: &'a A,
     ) -> Vec<Message<'a, A>> {
         let names = payload::event_names(event, self.shared.settings.event_names);
-        names.into_iter().map(|name| Message::new(name, arguments)).collect()
+        names
+            .into_iter()
+            .map(|name| Message::new(name, arguments))
+            .collect()
     }
 
     /// The last message carries the receipt: what was before it came before it.
@@ -316,7 +372,10 @@ impl Delivery {
         sequence: i64,
     ) -> bool {
         let tags = self.tags(messages.len(), sequence);
-        messages.iter_mut().zip(tags).all(|(message, tag)| written(context.send(message, tag)))
+        messages
+            .iter_mut()
+            .zip(tags)
+            .all(|(message, tag)| written(context.send(message, tag)))
     }
 
     async fn send_all_in_turn<A: signalr::protocol::Arguments>(
@@ -325,7 +384,8 @@ impl Delivery {
         messages: &mut [Message<'_, A>],
         sequence: i64,
     ) -> bool {
-        for (message, tag) in messages.iter_mut().zip(self.tags(messages.len(), sequence)) {
+        let tags = self.tags(messages.len(), sequence);
+        for (message, tag) in messages.iter_mut().zip(tags) {
             if !written(context.send_in_turn(message, tag).await) {
                 return false;
             }
@@ -338,7 +398,9 @@ impl Delivery {
     /// The open connections of `user`, the oldest first.
     #[must_use]
     pub fn connections_of(&self, user: &UserId) -> Vec<ConnectionInfo> {
-        let Some(serving) = self.serving() else { return Vec::new() };
+        let Some(serving) = self.serving() else {
+            return Vec::new();
+        };
         let contexts = serving.context.connections_of(user.as_str());
         let infos = contexts.iter().filter_map(|context| {
             Some(ConnectionInfo {
@@ -354,10 +416,15 @@ impl Delivery {
     /// Closes the connections of `user`, and returns their number.
     #[must_use]
     pub fn close_connections_of(&self, user: &UserId) -> usize {
-        let Some(serving) = self.serving() else { return 0 };
+        let Some(serving) = self.serving() else {
+            return 0;
+        };
         let contexts = serving.context.connections_of(user.as_str());
         for context in &contexts {
-            context.close(Some("The connection was closed by an operator.".to_owned()), false);
+            context.close(
+                Some("The connection was closed by an operator.".to_owned()),
+                false,
+            );
         }
         contexts.len()
     }
@@ -365,7 +432,8 @@ impl Delivery {
     /// How many connections are open.
     #[must_use]
     pub fn open_connections(&self) -> usize {
-        self.serving().map_or(0, |serving| serving.hub.connection_count())
+        self.serving()
+            .map_or(0, |serving| serving.hub.connection_count())
     }
 
     /// Tells all clients to come back later, spread over `spread`; done when

@@ -58,9 +58,16 @@ mod tests {
 
     #[test]
     fn objects_carry_their_place_in_the_log_and_other_values_stay() {
-        let links = Links::new("https://hub.example", &"secret".into(), Duration::from_secs(1));
+        let links = Links::new(
+            "https://hub.example",
+            &"secret".into(),
+            Duration::from_secs(1),
+        );
         for (payload, sent) in [
-            ("{\"a\":1.50}", "{\"notificationId\":9,\"sequence\":3,\"a\":1.50}"),
+            (
+                "{\"a\":1.50}",
+                "{\"notificationId\":9,\"sequence\":3,\"a\":1.50}",
+            ),
             ("{}", "{\"notificationId\":9,\"sequence\":3}"),
             ("[1]", "[1]"),
             ("null", "null"),
@@ -72,7 +79,10 @@ mod tests {
     #[test]
     fn only_the_analysis_events_have_older_names() {
         let of = |event| event_names(event, EventNames::Both);
-        assert_eq!(of("ReceiveAnalysisFailed"), ["ReceiveAnalysisFailed", "AnalysisFailed"]);
+        assert_eq!(
+            of("ReceiveAnalysisFailed"),
+            ["ReceiveAnalysisFailed", "AnalysisFailed"]
+        );
         assert_eq!(of("ReportReady"), ["ReportReady"]);
     }
 }

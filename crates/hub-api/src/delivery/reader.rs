@@ -49,8 +49,17 @@ pub(super) enum Step {
 
 impl Reader {
     pub(super) fn new(stream: Stream, connected_at: OffsetDateTime) -> Self {
-        let state = State { mode: Mode::Waiting, sent: 0, head: 0, turn: 0 };
-        Self { stream, connected_at, state: Mutex::new(state) }
+        let state = State {
+            mode: Mode::Waiting,
+            sent: 0,
+            head: 0,
+            turn: 0,
+        };
+        Self {
+            stream,
+            connected_at,
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn stream(&self) -> &Stream {
@@ -151,7 +160,10 @@ mod tests {
     use super::*;
 
     fn reader() -> Reader {
-        Reader::new(Stream::of_user(&UserId::from(42)), OffsetDateTime::UNIX_EPOCH)
+        Reader::new(
+            Stream::of_user(&UserId::from(42)),
+            OffsetDateTime::UNIX_EPOCH,
+        )
     }
 
     #[test]
@@ -160,7 +172,10 @@ mod tests {
         let turn = reader.begin(1);
         assert!(reader.advance(turn, 1));
         assert_eq!(reader.announce(2, || panic!("not live yet")), Step::Done);
-        assert!(!reader.go_live(turn, 1), "2 was announced and is not read yet");
+        assert!(
+            !reader.go_live(turn, 1),
+            "2 was announced and is not read yet"
+        );
         assert!(reader.advance(turn, 2));
         assert!(reader.go_live(turn, 2));
         let sent = RefCell::new(Vec::new());
@@ -177,7 +192,10 @@ mod tests {
         let turn = reader.begin(1);
         assert!(reader.go_live(turn, 4));
         assert_eq!(reader.announce(4, || panic!("it has 4")), Step::Done);
-        assert_eq!(reader.announce(7, || panic!("5 and 6 are missing")), Step::CatchUp);
+        assert_eq!(
+            reader.announce(7, || panic!("5 and 6 are missing")),
+            Step::CatchUp
+        );
         assert!(reader.take_behind().is_some());
         assert!(reader.take_behind().is_none(), "one catch-up is enough");
         assert_eq!(reader.sent(), 4);

@@ -87,7 +87,9 @@ impl PlantAnalysisHub {
     /// Whether the user may have this connection too: silent ones give way
     /// first, then the newest is refused.
     fn has_room(&self, context: &Context) -> bool {
-        let Some(user) = context.user_id() else { return false };
+        let Some(user) = context.user_id() else {
+            return false;
+        };
         let mine = context.connection_id();
         let mut earlier = context.hub().connections_of(user);
         earlier.retain(|each| !each.is_closing());
@@ -98,7 +100,10 @@ impl PlantAnalysisHub {
             if excess == 0 {
                 break;
             }
-            silent.close(Some("Another device took this connection's place.".to_owned()), false);
+            silent.close(
+                Some("Another device took this connection's place.".to_owned()),
+                false,
+            );
             excess -= 1;
         }
         excess == 0
@@ -108,9 +113,8 @@ impl PlantAnalysisHub {
 /// `Ping()`: shows that the connection works; the caller gets `Pong(utcNow)`.
 async fn ping(clients: Clients) -> Result<(), HubError> {
     // Seven digits, as .NET writes a DateTime.
-    let format = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]Z"
-    );
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]Z");
     let now = OffsetDateTime::now_utc().format(format)?;
     clients.caller().send("Pong", (now,)).await;
     Ok(())
@@ -138,21 +142,37 @@ impl Cursor {
 }
 
 /// `Resume(cursor)`: replays what the caller missed, then live events go on.
-async fn resume(hub: State<PlantAnalysisHub>, context: Context, cursor: Cursor) -> Result<Resumed, HubError> {
+async fn resume(
+    hub: State<PlantAnalysisHub>,
+    context: Context,
+    cursor: Cursor,
+) -> Result<Resumed, HubError> {
     let Some((epoch, after)) = cursor.parse() else {
         return Err(HubError::new(
             "The cursor is a sequence from 0, or \"epoch:sequence\" as Resume returned them.",
         ));
     };
-    hub.delivery.resume(&context, epoch, after).await.map_err(unavailable)
+    hub.delivery
+        .resume(&context, epoch, after)
+        .await
+        .map_err(unavailable)
 }
 
 /// `Acknowledge(sequence)`: the caller's user saw everything up to here.
-async fn acknowledge(hub: State<PlantAnalysisHub>, context: Context, sequence: i64) -> Result<(), HubError> {
+async fn acknowledge(
+    hub: State<PlantAnalysisHub>,
+    context: Context,
+    sequence: i64,
+) -> Result<(), HubError> {
     if sequence < 1 {
-        return Err(HubError::new("The sequence is that of a notification, from 1."));
+        return Err(HubError::new(
+            "The sequence is that of a notification, from 1.",
+        ));
     }
-    hub.delivery.acknowledge(&context, sequence).await.map_err(unavailable)
+    hub.delivery
+        .acknowledge(&context, sequence)
+        .await
+        .map_err(unavailable)
 }
 
 fn unavailable(error: StoreError) -> HubError {
@@ -161,7 +181,9 @@ fn unavailable(error: StoreError) -> HubError {
 }
 
 fn user(context: &Context) -> Result<UserId, HubError> {
-    let user = context.user_id().ok_or_else(|| HubError::new("The token names no user."))?;
+    let user = context
+        .user_id()
+        .ok_or_else(|| HubError::new("The token names no user."))?;
     Ok(UserId::new(user)?)
 }
 
@@ -171,7 +193,9 @@ mod tests {
 
     fn parsed(json: &str) -> Option<(Option<String>, i64)> {
         let cursor: Cursor = serde_json::from_str(json).ok()?;
-        cursor.parse().map(|(epoch, sequence)| (epoch.map(str::to_owned), sequence))
+        cursor
+            .parse()
+            .map(|(epoch, sequence)| (epoch.map(str::to_owned), sequence))
     }
 
     #[test]
@@ -179,7 +203,16 @@ mod tests {
         assert_eq!(parsed("7"), Some((None, 7)));
         assert_eq!(parsed("\"7\""), Some((None, 7)));
         assert_eq!(parsed("\"abc:7\""), Some((Some("abc".to_owned()), 7)));
-        for wrong in ["-1", "1.5", "null", "\"\"", "\"abc:\"", "\"abc\"", "\"abc:-1\"", "[7]"] {
+        for wrong in [
+            "-1",
+            "1.5",
+            "null",
+            "\"\"",
+            "\"abc:\"",
+            "\"abc\"",
+            "\"abc:-1\"",
+            "[7]",
+        ] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }
