@@ -20,7 +20,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Serialize, de::DeserializeOwned};
 use shared_dto::{
     jobs::{
-        HeartbeatRequest, HeartbeatResponse, LeaseRequest, LeaseResponse, LeasedJob, RetryRequest,
+        ATTEMPT_TOKEN_HEADER, HeartbeatRequest, HeartbeatResponse, LeaseRequest, LeaseResponse, LeasedJob, RetryRequest,
         RetryResponse,
     },
     notify::INTERNAL_SECRET_HEADER,
@@ -161,8 +161,7 @@ impl Hub {
         let call = self
             .http
             .put(self.at(&format!("/internal/analyses/{}/overlay", job.analysis_id)))
-            .header("x-job-id", job.job_id)
-            .header("x-job-token", &job.token)
+            .header(ATTEMPT_TOKEN_HEADER, &job.token)
             .header(header::CONTENT_TYPE, media_type)
             .body(bytes);
         self.exchange(call, self.timeout, LONGEST_ANSWER)

@@ -18,7 +18,7 @@ use axum::{
 use serde_json::{Value, json};
 use shared_dto::{
     UserId,
-    jobs::{HeartbeatRequest, LeaseRequest, LeasedJob, RetryRequest},
+    jobs::{ATTEMPT_TOKEN_HEADER, HeartbeatRequest, LeaseRequest, LeasedJob, RetryRequest},
 };
 use tokio::{net::TcpListener, sync::Notify, task::JoinSet, time::timeout};
 
@@ -54,7 +54,6 @@ pub(crate) enum Call {
     Retry(i64, RetryRequest),
     Photo,
     Overlay {
-        job: String,
         token: String,
         media_type: String,
         bytes: usize,
@@ -335,8 +334,7 @@ async fn photo(State(shared): State<Shared>, Path(analysis): Path<i64>) -> Respo
 async fn overlay(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     shared.record(Call::Overlay {
-        job: header("x-job-id"),
-        token: header("x-job-token"),
+        token: header(ATTEMPT_TOKEN_HEADER),
         media_type: header("content-type"),
         bytes: body.len(),
     });
