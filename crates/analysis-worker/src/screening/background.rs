@@ -4,7 +4,7 @@
 //! plant: they may be tissue.
 
 use super::oklab::Planes;
-use super::regions::{Neighbours, Regions, each_side};
+use super::regions::{Neighbours, Regions};
 
 /// Bins a side of the histogram over `red` and `yellow`.
 const BINS: usize = 64;
@@ -32,6 +32,8 @@ const COLOURED: u8 = 2;
 /// An area of such a colour faces green tissue with less of its outline than
 /// this if it is soil in a pot, with more if it is a lesion.
 const BESIDE: f64 = 0.25;
+/// It also is background if it has more than this share of the photo's border.
+const FRAMES: f64 = 0.3;
 /// And of the outline of that tissue it takes more than this if it is soil
 /// around a plant, less if it is a lesion in a leaf.
 const SURROUNDS: f64 = 0.6;
@@ -62,7 +64,7 @@ impl Background {
             })
             .collect();
         let areas = Regions::of(&kind, width, Neighbours::Four);
-        let behind = behind(&areas, &far, width);
+        let behind = behind(&areas, &far);
         let mut count = vec![0.0_f32; BINS * BINS];
         let (mut sum, mut squares) = (count.clone(), count.clone());
         for at in 0..green.len() {
@@ -81,7 +83,7 @@ impl Background {
             .map(|bin| {
                 let mean = sum[bin] / count[bin].max(1.0);
                 let variance = squares[bin] / count[bin].max(1.0) - mean * mean;
-                mean + 2.0 * variance.max(0.0).sqrt() + slack(bin)
+                mean + 2.0 * variance.max(0.0).sqrt() + slack(bin, mean)
             })
             .collect();
         let common = most_common(&count);
@@ -144,7 +146,7 @@ fn bin(planes: &Planes, at: usize) -> usize {
 
 /// Which areas are background: those that reach far from the plant and, where
 /// their colour could be dead tissue, do not lie in a leaf as a lesion does.
-fn behind(areas: &Regions, far: &[bool], width: usize) -> Vec<bool> {
+fn behind(areas: &Regions, far: &[bool]) -> Vec<bool> {
     let mut far_area = vec![0_u32; areas.regions.len()];
     for (&label, _) in areas.label.iter().zip(far).filter(|(_, far)| **far) {
         far_area[label as usize] += 1;
@@ -152,39 +154,47 @@ fn behind(areas: &Regions, far: &[bool], width: usize) -> Vec<bool> {
     let bulk = (far.len() as f64 * BULK) as u32;
     let large = |area: usize| far_area[area] * 4 >= bulk;
     // Of each large coloured area: the sides that face green, those that face a
-    // large plain area (the photo's edge is added below), and the whole outline of the green that it touches.
+    // large plain area, and the outline, towards large areas, of the green that
+    // it touches.
     let mut facing = vec![[0_u32; 3]; areas.regions.len()];
+    let mut outline = vec![0_u32; areas.regions.len()];
     let mut neighbours = Vec::new();
-    each_side(far.len(), width, |at, other| {
+    areas.each_border(|at, other| {
         let (mine, other) = (areas.label[at] as usize, areas.label[other] as usize);
-        if mine == other || areas.regions[mine].class != COLOURED || !large(mine) {
+        if !large(mine) {
             return;
         }
-        match areas.regions[other].class {
-            GREEN => {
-                facing[mine][0] += 1;
-                if neighbours.last() != Some(&(mine, other)) {
-                    neighbours.push((mine, other));
+        let other_class = areas.regions[other].class;
+        outline[other] += u32::from(other_class == GREEN);
+        if areas.regions[mine].class == COLOURED {
+            match other_class {
+                GREEN => {
+                    facing[mine][0] += 1;
+                    if neighbours.last() != Some(&(mine, other)) {
+                        neighbours.push((mine, other));
+                    }
                 }
+                _ => facing[mine][1] += u32::from(large(other)),
             }
-            _ => facing[mine][1] += u32::from(large(other)),
         }
     });
     neighbours.sort_unstable();
     neighbours.dedup();
     for (mine, green) in neighbours {
-        facing[mine][2] += areas.regions[green].perimeter;
+        facing[mine][2] += outline[green];
     }
+    let border: u32 = areas.regions.iter().map(|area| area.edge).sum();
     (0..areas.regions.len())
         .map(|index| {
             let area = &areas.regions[index];
             let [green, plain, around] = facing[index].map(f64::from);
-            let plain = plain + f64::from(area.edge);
-            let beside = green < BESIDE * (green + plain);
+            let edge = f64::from(area.edge);
+            let frames = edge > FRAMES * f64::from(border);
+            let beside = green < BESIDE * (green + plain + edge);
             let surrounds = green > SURROUNDS * around;
             match area.class {
                 PLAIN => far_area[index] >= bulk,
-                COLOURED => large(index) && (beside || surrounds),
+                COLOURED => large(index) && (frames || beside || surrounds),
                 _ => false,
             }
         })
@@ -192,16 +202,13 @@ fn behind(areas: &Regions, far: &[bool], width: usize) -> Vec<bool> {
 }
 
 /// How much brighter than elsewhere the background may be and still be known:
-/// a wall or paper is lit unevenly and burns out; dead tissue that is paler
-/// than the soil behind it shall not be taken for it.
-fn slack(bin: usize) -> f32 {
+/// a white wall or paper is lit unevenly and burns out; tissue that is paler
+/// than the soil or board behind it shall not be taken for it.
+fn slack(bin: usize, mean: f32) -> f32 {
     let [red, yellow] =
         [bin % BINS, bin / BINS].map(|index| (index as f32 + 0.5 - BINS as f32 / 2.0) * BIN);
-    if (red * red + yellow * yellow).sqrt() < 0.07 {
-        0.3
-    } else {
-        0.05
-    }
+    let white = mean > 0.75 && (red * red + yellow * yellow).sqrt() < 0.07;
+    if white { 0.3 } else { 0.05 }
 }
 
 /// Sums each bin with its eight neighbours.

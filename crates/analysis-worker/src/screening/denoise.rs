@@ -99,11 +99,12 @@ mod tests {
                 }
             })
             .collect();
-        let clean = denoise(&Raster {
+        let photo = Raster {
             width: 64,
             height: 64,
             pixels: edge.clone(),
-        });
+        };
+        let clean = denoise(&photo);
         assert_eq!(clean.pixels, edge);
 
         let speckled: Vec<u8> = (0..64 * 64 * 3_u32)
@@ -111,11 +112,12 @@ mod tests {
             .collect();
         let spread = |pixels: &[u8]| pixels.iter().max().unwrap() - pixels.iter().min().unwrap();
         let before = spread(&speckled);
-        let after = denoise(&Raster {
+        let photo = Raster {
             width: 64,
             height: 64,
             pixels: speckled,
-        });
+        };
+        let after = denoise(&photo);
         assert!(spread(&after.pixels) < before * 3 / 4);
     }
 }

@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder};
 
 /// What is drawn on the leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub(crate) enum Mark {
     /// Small orange-brown pustules.
     Rust,
     /// Yellow areas with soft edges.
@@ -22,7 +22,7 @@ pub enum Mark {
 
 /// What a pixel of a drawing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Truth {
+pub(crate) enum Truth {
     /// Behind the leaf.
     Backdrop,
     /// Healthy leaf.
@@ -35,7 +35,7 @@ pub enum Truth {
 
 /// What lies behind the leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backdrop {
+pub(crate) enum Backdrop {
     /// Bright paper.
     Paper,
     /// A grey board.
@@ -56,7 +56,7 @@ pub enum Backdrop {
 
 impl Backdrop {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Paper,
         Self::Grey,
         Self::Violet,
@@ -70,32 +70,32 @@ impl Backdrop {
 
 /// A leaf to draw.
 #[derive(Debug, Clone)]
-pub struct Scene {
+pub(crate) struct Scene {
     /// Pixels in a row.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Rows.
-    pub height: usize,
+    pub(crate) height: usize,
     /// sRGB of healthy tissue.
-    pub green: [u8; 3],
+    pub(crate) green: [u8; 3],
     /// What is behind.
-    pub backdrop: Backdrop,
+    pub(crate) backdrop: Backdrop,
     /// Symptoms and the share of the leaf that each is to cover.
-    pub marks: Vec<(Mark, f64)>,
+    pub(crate) marks: Vec<(Mark, f64)>,
     /// Gain of red, green and blue, in linear light.
-    pub light: [f32; 3],
+    pub(crate) light: [f32; 3],
     /// Radius of the lens's blur in pixels.
-    pub blur: usize,
+    pub(crate) blur: usize,
     /// Standard deviation of the sensor's noise in byte steps.
-    pub noise: f32,
+    pub(crate) noise: f32,
     /// Chooses the shapes.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for Scene {
     fn default() -> Self {
         Self {
-            width: 480,
-            height: 360,
+            width: 400,
+            height: 300,
             green: [70, 125, 45],
             backdrop: Backdrop::Grey,
             marks: Vec::new(),
@@ -109,19 +109,19 @@ impl Default for Scene {
 
 /// A picture with the truth about each pixel.
 #[derive(Debug, Clone)]
-pub struct Drawing {
+pub(crate) struct Drawing {
     /// Pixels in a row.
-    pub width: usize,
+    pub(crate) width: usize,
     /// RGB, row by row.
-    pub pixels: Vec<u8>,
+    pub(crate) pixels: Vec<u8>,
     /// As many as pixels.
-    pub truth: Vec<Truth>,
+    pub(crate) truth: Vec<Truth>,
 }
 
 impl Drawing {
     /// As a JPEG file.
     #[must_use]
-    pub fn jpeg(&self, quality: u8) -> Vec<u8> {
+    pub(crate) fn jpeg(&self, quality: u8) -> Vec<u8> {
         let mut file = Vec::new();
         JpegEncoder::new_with_quality(&mut file, quality)
             .encode(
@@ -136,7 +136,7 @@ impl Drawing {
 
     /// As a PNG file.
     #[must_use]
-    pub fn png(&self) -> Vec<u8> {
+    pub(crate) fn png(&self) -> Vec<u8> {
         let mut file = Vec::new();
         PngEncoder::new(&mut file)
             .write_image(
@@ -156,7 +156,7 @@ impl Drawing {
 
 /// Draws a scene.
 #[must_use]
-pub fn draw(scene: &Scene) -> Drawing {
+pub(crate) fn draw(scene: &Scene) -> Drawing {
     let mut random = Random(scene.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let count = scene.width * scene.height;
     let shape = Shape::random(&mut random);

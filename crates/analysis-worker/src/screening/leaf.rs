@@ -85,7 +85,7 @@ pub(super) fn leaf(
 fn fill(leaf: &mut [u8], width: usize) {
     let outside: Vec<u8> = leaf.iter().map(|&kind| u8::from(kind == OUTSIDE)).collect();
     let gaps = Regions::of(&outside, width, Neighbours::Four);
-    let shore = gaps.contact(|at| leaf[at] == GROWN, width);
+    let shore = gaps.contact(|at| leaf[at] == GROWN);
     let photo = leaf.len() as f64;
     for (at, leaf) in leaf.iter_mut().enumerate() {
         let gap = gaps.at(at);
@@ -150,9 +150,12 @@ fn may_be_tissue(planes: &Planes, at: usize, gap: &Region, background: &Backgrou
         return true;
     }
     // Inside the leaf also the purple-brown of old spots, and whitish tissue;
-    // but nothing blue or magenta.
+    // but nothing blue or magenta. Whitish tissue also at its edge, unless the
+    // background is of that kind.
     let inside = gap.edge == 0 && f64::from(gap.area) < 0.02 * planes.hue.len() as f64;
-    inside && ((-45.0..=112.0).contains(&hue) || saturation < 0.04)
+    let whitish = saturation < 0.04;
+    (inside && ((-45.0..=112.0).contains(&hue) || whitish))
+        || (whitish && lightness > 0.75 && !background.nearly_has(planes, at))
 }
 
 fn settings(
@@ -162,28 +165,17 @@ fn settings(
     regions: &Regions,
 ) -> Vec<Setting> {
     let mut settings = vec![Setting::default(); regions.regions.len()];
-    let width = planes.width;
-    let mut meet = |at: usize, other: usize| {
-        for (tissue, neighbour) in [(at, other), (other, at)] {
-            if green[neighbour] == 1 && regions.at(tissue).class == 1 {
-                let setting = &mut settings[regions.label[tissue] as usize];
-                setting.contact += 1;
-                let (red, yellow) = (
-                    planes.red[tissue] - planes.red[neighbour],
-                    planes.yellow[tissue] - planes.yellow[neighbour],
-                );
-                setting.step += (red * red + yellow * yellow).sqrt();
-            }
+    regions.each_border(|tissue, neighbour| {
+        if green[neighbour] == 1 && regions.at(tissue).class == 1 {
+            let setting = &mut settings[regions.label[tissue] as usize];
+            setting.contact += 1;
+            let (red, yellow) = (
+                planes.red[tissue] - planes.red[neighbour],
+                planes.yellow[tissue] - planes.yellow[neighbour],
+            );
+            setting.step += (red * red + yellow * yellow).sqrt();
         }
-    };
-    for at in 0..green.len() {
-        if (at + 1) % width != 0 {
-            meet(at, at + 1);
-        }
-        if at + width < green.len() {
-            meet(at, at + width);
-        }
-    }
+    });
     for at in 0..green.len() {
         if regions.at(at).class == 1 {
             let setting = &mut settings[regions.label[at] as usize];

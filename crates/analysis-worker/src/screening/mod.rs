@@ -17,6 +17,11 @@ mod tissue;
 mod report;
 mod overlay;
 
+#[cfg(test)]
+mod drawing;
+#[cfg(test)]
+mod accuracy;
+
 use shared_dto::analysis::AnalysisResult;
 use thiserror::Error;
 

@@ -37,23 +37,29 @@ pub fn outline_colour(tissue: Tissue) -> Option<[u8; 3]> {
 pub(super) fn draw(photo: &Raster, map: &[Tissue]) -> Overlay {
     let width = photo.width;
     let mut pixels = photo.pixels.clone();
-    for (at, pixel) in pixels.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-        let here = map[at];
-        if here == Tissue::Background {
-            *pixel = pixel.map(|value| value / 2);
-            continue;
-        }
-        let Some(colour) = outline_colour(here) else {
-            continue;
+    for (y, row) in pixels.chunks_exact_mut(3 * width).enumerate() {
+        let start = y * width;
+        let here = &map[start..start + width];
+        // At the photo's edge a patch has no rim: the row stands for its own neighbour.
+        let above = if y > 0 {
+            &map[start - width..start]
+        } else {
+            here
         };
-        // A pixel on the rim of its patch; the photo's edge is no rim.
-        let (x, y) = (at % width, at / width);
-        let rim = (x > 0 && map[at - 1] != here)
-            || (x + 1 < width && map[at + 1] != here)
-            || (y > 0 && map[at - width] != here)
-            || (at + width < map.len() && map[at + width] != here);
-        if rim {
-            *pixel = colour;
+        let below = map.get(start + width..start + 2 * width).unwrap_or(here);
+        for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            let tissue = here[x];
+            if tissue == Tissue::Background {
+                *pixel = pixel.map(|value| value / 2);
+            } else if let Some(colour) = outline_colour(tissue) {
+                let (left, right) = (here[x.saturating_sub(1)], here[(x + 1).min(width - 1)]);
+                if [left, right, above[x], below[x]]
+                    .iter()
+                    .any(|&other| other != tissue)
+                {
+                    *pixel = colour;
+                }
+            }
         }
     }
     let mut bytes = Vec::with_capacity(pixels.len() / 8);

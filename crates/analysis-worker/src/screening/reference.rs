@@ -64,7 +64,6 @@ impl Reference {
 /// sun, the other in shade.
 #[derive(Debug)]
 pub(super) struct LocalLight {
-    width: usize,
     cell: usize,
     cells_across: usize,
     lightness: Vec<f32>,
@@ -104,7 +103,6 @@ impl LocalLight {
             }
         }
         Self {
-            width,
             cell,
             cells_across: across,
             lightness,
@@ -112,12 +110,8 @@ impl LocalLight {
     }
 
     /// The lightness of green tissue around a pixel.
-    pub(super) fn at(&self, pixel: usize) -> f32 {
-        let (x, y) = (
-            pixel % self.width / self.cell,
-            pixel / self.width / self.cell,
-        );
-        self.lightness[y * self.cells_across + x]
+    pub(super) fn at(&self, x: usize, y: usize) -> f32 {
+        self.lightness[y / self.cell * self.cells_across + x / self.cell]
     }
 }
 

@@ -38,12 +38,15 @@ const SPECK_SHARE: f64 = 0.000_02;
 /// Labels each pixel of the photo with a [`Tissue`].
 pub(super) fn classify(planes: &Planes, leaf: &[u8], reference: &Reference) -> Vec<Tissue> {
     let light = LocalLight::of(planes, leaf, reference);
-    let mut map: Vec<u8> = (0..leaf.len())
-        .map(|at| match leaf[at] {
-            OUTSIDE => Tissue::Background as u8,
-            kind => colour_class(planes, at, light.at(at), kind == GROWN, reference),
-        })
-        .collect();
+    let mut map = vec![Tissue::Background as u8; leaf.len()];
+    for (y, row) in map.chunks_exact_mut(planes.width).enumerate() {
+        for (x, class) in row.iter_mut().enumerate() {
+            let at = y * planes.width + x;
+            if leaf[at] != OUTSIDE {
+                *class = colour_class(planes, at, light.at(x, y), leaf[at] == GROWN, reference);
+            }
+        }
+    }
     settle_rust(&mut map, planes.width);
     absorb_enclaves(&mut map, planes.width);
     keep_solid_mildew(&mut map, planes.width);
@@ -67,7 +70,7 @@ fn colour_class(planes: &Planes, at: usize, local: f32, grown: bool, reference: 
     let (hue, saturation) = (planes.hue[at], planes.saturation[at]);
     let lightness = planes.lightness[at];
     // Yellowed against this photo's green, but never by what is yellow-green in all plants.
-    let yellowed = (reference.hue - 12.0).clamp(98.0, 110.0);
+    let yellowed = (reference.hue - 13.0).clamp(98.0, 113.0);
     // On the way to orange: a small file blurs a pustule's colour into the green around it.
     let rusty = (reference.hue - 17.0).clamp(88.0, 103.0);
     let vivid = saturation > (0.65 * reference.saturation).max(0.13);
@@ -85,6 +88,10 @@ fn colour_class(planes: &Planes, at: usize, local: f32, grown: bool, reference: 
     }
     if hue < yellowed && hue > 68.0 && saturation > 0.12 && lightness > 0.75 * local {
         return Tissue::Chlorotic as u8;
+    }
+    // Whitish in warm light too: far paler than the tan of dead tissue.
+    if lightness > 1.3 * local && saturation < 0.055 && (30.0..=140.0).contains(&hue) {
+        return Tissue::Mildew as u8;
     }
     // Burnt-out pixels have no colour left to judge.
     let burnt_out = lightness > 0.9 && saturation < 0.06;
@@ -146,23 +153,13 @@ fn absorb_enclaves(map: &mut [u8], width: usize) {
     let regions = Regions::of(map, width, Neighbours::Four);
     // Sides that face the other of the two, and the largest region there.
     let mut facing = vec![(0_u32, 0_u32); regions.regions.len()];
-    let mut meet = |at: usize, other: usize| {
+    regions.each_border(|at, other| {
         if map[at].abs_diff(map[other]) == 1 && map[at].min(map[other]) == rust {
-            for (one, two) in [(at, other), (other, at)] {
-                let (sides, largest) = &mut facing[regions.label[one] as usize];
-                *sides += 1;
-                *largest = (*largest).max(regions.at(two).area);
-            }
+            let (sides, largest) = &mut facing[regions.label[at] as usize];
+            *sides += 1;
+            *largest = (*largest).max(regions.at(other).area);
         }
-    };
-    for at in 0..map.len() {
-        if (at + 1) % width != 0 {
-            meet(at, at + 1);
-        }
-        if at + width < map.len() {
-            meet(at, at + width);
-        }
-    }
+    });
     for (at, class) in map.iter_mut().enumerate() {
         if *class == rust || *class == necrotic {
             let region = regions.at(at);

@@ -24,7 +24,9 @@ const MOST_THRESHOLD: f32 = 0.11;
 /// Hues of living leaf tissue in degrees: from yellow-green to blue-green.
 const GREENEST: std::ops::RangeInclusive<f32> = 104.0..=192.0;
 /// Darker than this, the hue is noise.
-const DARKEST: f32 = 0.16;
+const DARKEST: f32 = 0.2;
+/// Added to the sum of the three bytes, so that the noise of black counts little.
+const BLACK: f32 = 15.0;
 /// A plant has pieces of green that each fill at least this share of the photo,
 const PIECE_SHARE: f64 = 0.000_5;
 /// and together this one.
@@ -119,7 +121,7 @@ pub(super) fn shows_plant(green: &[u8], width: usize) -> bool {
 
 fn excess_green([r, g, b]: [u8; 3]) -> f32 {
     let [r, g, b] = [r, g, b].map(f32::from);
-    (2.0 * g - r - b) / (r + g + b).max(1.0)
+    (2.0 * g - r - b) / (r + g + b + BLACK)
 }
 
 /// Otsu's threshold: the cut of the histogram with the greatest variance
@@ -171,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn excess_green_is_zero_for_grey_and_does_not_depend_on_exposure() {
+    fn excess_green_is_zero_for_grey_and_hardly_depends_on_exposure() {
         assert_eq!(excess_green([90, 90, 90]), 0.0);
-        assert!((excess_green([20, 40, 10]) - excess_green([80, 160, 40])).abs() < 1e-6);
+        assert!((excess_green([40, 80, 20]) - excess_green([80, 160, 40])).abs() < 0.05);
     }
 }
