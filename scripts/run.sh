@@ -31,6 +31,8 @@ main() {
     export WebAPI__BaseUrl=${WebAPI__BaseUrl:-http://localhost:$PORT}
     # No load balancer has to notice that the hub leaves.
     export Drain__Delay=${Drain__Delay:-0}
+    # What is read by a program or from a file holds no colours.
+    [ -t 1 ] || export NO_COLOR=1
     cd "$ROOT"
     trap 'stop 0' INT TERM HUP
     trap 'stop $?' EXIT

@@ -49,7 +49,10 @@ impl Program {
     pub fn start(&self) -> Result<Process> {
         let log = self.open_log()?;
         let mut command = Command::new(&self.path);
-        command.env_clear().envs(self.environment.iter().cloned());
+        command
+            .env_clear()
+            .env("NO_COLOR", "1")
+            .envs(self.environment.iter().cloned());
         for inherited in ["PATH", "RUST_LOG", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(inherited) {
                 command.env(inherited, value);

@@ -122,7 +122,7 @@ async fn await_confirmed(system: &System, analysis: i64) -> Result<()> {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         let timeline = crate::timeline::explain(system, OWNER, analysis).await?;
-        if timeline.contains("confirmed") {
+        if crate::timeline::steps(&timeline).contains(&"confirmed") {
             return Ok(());
         }
         ensure!(

@@ -19,22 +19,26 @@ async fn from_upload_to_receipt() -> Result<()> {
     let deadline = std::time::Instant::now() + PATIENCE;
     let timeline = loop {
         let timeline = explain(&system, OWNER, id).await?;
-        if timeline.contains("confirmed") || std::time::Instant::now() > deadline {
+        if steps(&timeline).contains(&"confirmed") || std::time::Instant::now() > deadline {
             break timeline;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
-    let mut from = 0;
+    let steps = steps(&timeline);
+    let mut rest = steps.iter();
     for step in [
         "uploaded",
         "leased",
+        "progress",
         "completed",
         "logged",
         "handed",
         "confirmed",
     ] {
-        let at = timeline[from..].find(step);
-        from += at.with_context(|| format!("{step} is missing or out of order in\n{timeline}"))?;
+        ensure!(
+            rest.any(|each| *each == step),
+            "{step} is missing or out of order in\n{timeline}"
+        );
     }
     let refused = explain(&system, STRANGER, id).await;
     ensure!(
@@ -42,6 +46,17 @@ async fn from_upload_to_receipt() -> Result<()> {
         "a stranger's analysis was explained: {refused:?}"
     );
     Ok(())
+}
+
+/// What happened, in the order of the lines: each begins with a date, a time
+/// and the seconds since the upload.
+pub(crate) fn steps(timeline: &str) -> Vec<&str> {
+    let lines = timeline
+        .lines()
+        .filter(|line| line.contains("Z ") && line.contains(" s  "));
+    lines
+        .filter_map(|line| line.split_whitespace().nth(4))
+        .collect()
 }
 
 /// What the command prints; an error when it fails.
