@@ -20,8 +20,8 @@ use secrecy::ExposeSecret as _;
 use serde::{Serialize, de::DeserializeOwned};
 use shared_dto::{
     jobs::{
-        ATTEMPT_TOKEN_HEADER, HeartbeatRequest, HeartbeatResponse, LeaseRequest, LeaseResponse, LeasedJob, RetryRequest,
-        RetryResponse,
+        ATTEMPT_TOKEN_HEADER, HeartbeatRequest, HeartbeatResponse, LeaseRequest, LeaseResponse,
+        LeasedJob, RetryRequest, RetryResponse,
     },
     notify::INTERNAL_SECRET_HEADER,
     problem::Problem,

@@ -331,7 +331,12 @@ async fn photo(State(shared): State<Shared>, Path(analysis): Path<i64>) -> Respo
     )
 }
 
-async fn overlay(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn overlay(
+    State(shared): State<Shared>,
+    Path(analysis): Path<i64>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     shared.record(Call::Overlay {
         token: header(ATTEMPT_TOKEN_HEADER),

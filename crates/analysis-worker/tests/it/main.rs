@@ -3,7 +3,10 @@
 //! The hub here answers as the internal routes do and remembers what it was
 //! told; the way through the real hub is tested end to end elsewhere.
 
-#![expect(clippy::unwrap_used, reason = "what a test sets up must work, or the test fails")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test sets up must work, or the test fails"
+)]
 
 mod hub;
 mod webhook;
