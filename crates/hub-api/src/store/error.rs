@@ -52,20 +52,18 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::PoolTimedOut => return Self::TimedOut,
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return Self::Closed,
-            sqlx::Error::Io(_) => return Self::Unavailable(Arc::new(error)),
-            sqlx::Error::Database(database) => {
+            sqlx::Error::PoolTimedOut => Self::TimedOut,
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
+            sqlx::Error::Io(_) => Self::Unavailable(Arc::new(error)),
+            sqlx::Error::Database(database)
                 if database
                     .code()
-                    .is_some_and(|code| is_passing_sqlite_code(&code))
-                {
-                    return Self::Unavailable(Arc::new(error));
-                }
+                    .is_some_and(|code| is_passing_sqlite_code(&code)) =>
+            {
+                Self::Unavailable(Arc::new(error))
             }
-            _ => {}
+            _ => Self::Database(Arc::new(error)),
         }
-        Self::Database(Arc::new(error))
     }
 }
 

@@ -206,7 +206,8 @@ impl ReceiptSource {
     }
 }
 
-/// A connection of the user has everything up to `sequence`.
+/// A connection of the user has everything up to `sequence`, which the hub
+/// itself sent to it: it is never beyond the head.
 #[derive(Debug, Clone)]
 pub struct Confirmation {
     /// Whose log.

@@ -113,8 +113,9 @@ async fn find_keys(
         .iter()
         .filter_map(|append| append.new.idempotency.as_ref())
         .collect();
-    let rows = FIND_KEYS
-        .fetch(work.conn, &wanted, |args, key| {
+    let rows = work
+        .tx
+        .fetch_rows(&FIND_KEYS, &wanted, |args, key| {
             args.push(key.scope.clone()).push(key.key.clone());
         })
         .await?;
@@ -143,8 +144,9 @@ async fn find_jobs(
         .collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let rows = FIND_JOBS
-        .fetch(work.conn, &wanted, |args, id| {
+    let rows = work
+        .tx
+        .fetch_rows(&FIND_JOBS, &wanted, |args, id| {
             args.push(*id);
         })
         .await?;
@@ -189,8 +191,8 @@ async fn store_keys(work: &mut Work<'_>, batch: &[QueuedAppend]) -> Result<(), S
         .iter()
         .filter_map(|append| Some((append.new.idempotency.as_ref()?, append.place?)))
         .collect();
-    INSERT_KEYS
-        .execute(work.conn, &keys, |args, (key, place)| {
+    work.tx
+        .execute_rows(&INSERT_KEYS, &keys, |args, (key, place)| {
             args.push(key.scope.clone())
                 .push(key.key.clone())
                 .push(key.body_hash.clone())
@@ -275,7 +277,7 @@ impl Ending<'_> {
         .bind(self.error)
         .bind(self.keep_token)
         .bind(self.job_id)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
         let detail = match self.terminal {
             Terminal::Completed(_) => String::new(),

@@ -18,6 +18,7 @@ mod open;
 mod queue;
 mod writer;
 mod work;
+mod transaction;
 mod statement;
 mod append;
 mod receipts;

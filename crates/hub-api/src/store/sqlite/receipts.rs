@@ -157,16 +157,16 @@ impl Share {
 
     /// Writes the share. The marks only grow and never pass the head.
     pub(super) async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        CONFIRM_ENTRIES
-            .execute(work.conn, &self.confirmed, |args, (stream, mark)| {
+        work.tx
+            .execute_rows(&CONFIRM_ENTRIES, &self.confirmed, |args, (stream, mark)| {
                 args.push(stream.to_arc())
                     .push(mark.sequence)
                     .push(mark.at.0)
                     .push(mark.source.as_str());
             })
             .await?;
-        CONFIRM_STREAMS
-            .execute(work.conn, &self.confirmed, |args, (stream, mark)| {
+        work.tx
+            .execute_rows(&CONFIRM_STREAMS, &self.confirmed, |args, (stream, mark)| {
                 args.push(stream.to_arc()).push(mark.sequence);
             })
             .await?;

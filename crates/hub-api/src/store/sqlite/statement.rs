@@ -7,12 +7,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{
-    Arguments, AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type,
-    sqlite::{SqliteArguments, SqliteRow},
-};
-
-use crate::store::StoreError;
+use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type, sqlite::SqliteArguments};
 
 /// The most rows in one statement. A power of two, and with nine columns far
 /// below SQLite's 32,766 parameters.
@@ -24,7 +19,18 @@ const CLASSES: usize = MAX_ROWS.ilog2() as usize + 1;
 #[derive(Debug)]
 pub(super) struct RowsStatement {
     columns: usize,
-    sql: [Arc<str>; CLASSES],
+    sql: [[Arc<str>; CLASSES]; 3],
+}
+
+/// What a statement does beside its own work, to save a hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Nothing.
+    Plain,
+    /// It begins the transaction.
+    Begin,
+    /// It commits the transaction.
+    Commit,
 }
 
 impl RowsStatement {
@@ -33,22 +39,26 @@ impl RowsStatement {
     /// NULL; the statement must skip it.
     pub(super) fn new(columns: usize, template: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
-        let sql = std::array::from_fn(|class| {
+        let sized = |class: usize| {
             let rows = vec![row.as_str(); 1 << class].join(", ");
-            template
-                .replace("{rows}", &format!("(VALUES {rows})"))
-                .into()
-        });
+            template.replace("{rows}", &format!("(VALUES {rows})"))
+        };
+        let sql = [
+            std::array::from_fn(|class| sized(class).into()),
+            std::array::from_fn(|class| format!("BEGIN IMMEDIATE; {}", sized(class)).into()),
+            std::array::from_fn(|class| format!("{}; COMMIT", sized(class)).into()),
+        ];
         Self { columns, sql }
     }
 
     /// Binds `items`, at most [`MAX_ROWS`] of them, after what `args` holds already.
     pub(super) fn bind<T>(
         &self,
+        role: Role,
         mut args: Args,
         items: &[T],
         mut bind: impl FnMut(&mut Args, &T),
-    ) -> (AssertSqlSafe<Arc<str>>, Args) {
+    ) -> (AssertSqlSafe<Arc<str>>, SqliteArguments) {
         assert!(
             (1..=MAX_ROWS).contains(&items.len()),
             "callers chunk by MAX_ROWS"
@@ -62,42 +72,16 @@ impl RowsStatement {
             args.push(None::<i64>);
         }
         let class = size.ilog2() as usize;
-        (AssertSqlSafe(Arc::clone(&self.sql[class])), args)
-    }
-
-    /// Runs the statement over `items`, for its effect.
-    pub(super) async fn execute<T>(
-        &self,
-        conn: &mut SqliteConnection,
-        items: &[T],
-        bind: impl FnMut(&mut Args, &T) + Copy,
-    ) -> Result<(), StoreError> {
-        for chunk in items.chunks(MAX_ROWS) {
-            let (sql, args) = self.bind(Args::default(), chunk, bind);
-            sqlx::query_with(sql, args.0).execute(&mut *conn).await?;
-        }
-        Ok(())
-    }
-
-    /// Runs the statement over `items` and gives back its rows, in no order.
-    pub(super) async fn fetch<T>(
-        &self,
-        conn: &mut SqliteConnection,
-        items: &[T],
-        bind: impl FnMut(&mut Args, &T) + Copy,
-    ) -> Result<Vec<SqliteRow>, StoreError> {
-        let mut rows = Vec::new();
-        for chunk in items.chunks(MAX_ROWS) {
-            let (sql, args) = self.bind(Args::default(), chunk, bind);
-            rows.append(&mut sqlx::query_with(sql, args.0).fetch_all(&mut *conn).await?);
-        }
-        Ok(rows)
+        (
+            AssertSqlSafe(Arc::clone(&self.sql[role as usize][class])),
+            args.0,
+        )
     }
 }
 
 /// Arguments in the order of the statement's `?`.
 #[derive(Debug, Default)]
-pub(super) struct Args(pub(super) SqliteArguments);
+pub(super) struct Args(SqliteArguments);
 
 impl Args {
     /// Adds one argument.

@@ -10,14 +10,17 @@ use std::{
 
 use sqlx::{Row, SqliteConnection};
 
-use super::statement::RowsStatement;
+use super::{
+    statement::{Args, MAX_ROWS, RowsStatement},
+    transaction::Transaction,
+};
 use crate::store::{Happening, LoggedEntry, StoreError, Stream, UnixMillis};
 
 /// An open transaction of the writer.
 #[derive(Debug)]
 pub(super) struct Work<'c> {
-    /// The writer's connection, inside the transaction.
-    pub(super) conn: &'c mut SqliteConnection,
+    /// The transaction itself.
+    pub(super) tx: Transaction<'c>,
     /// The time of the transaction.
     pub(super) now: UnixMillis,
     /// Set when a job may have become ready, or due earlier.
@@ -56,6 +59,13 @@ pub(super) struct Place {
     pub(super) sequence: i64,
 }
 
+/// What the counters gave: the first notification id, and the first sequence
+/// of each stream.
+struct Taken {
+    next_id: i64,
+    next: HashMap<Stream, i64>,
+}
+
 #[derive(Debug)]
 struct TimelineLine {
     analysis_id: i64,
@@ -64,10 +74,13 @@ struct TimelineLine {
     detail: String,
 }
 
-static ADVANCE_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
+/// Both counters in one hop: notification ids, then the streams' sequences.
+static ADVANCE: LazyLock<RowsStatement> = LazyLock::new(|| {
     RowsStatement::new(
         2,
-        "INSERT INTO streams (stream, head)
+        "UPDATE store SET last_notification = last_notification + ?
+         RETURNING NULL, last_notification;
+         INSERT INTO streams (stream, head)
          SELECT column1, column2 FROM {rows} WHERE column1 IS NOT NULL
          ON CONFLICT (stream) DO UPDATE SET head = head + excluded.head
          RETURNING stream, head",
@@ -94,7 +107,7 @@ static INSERT_TIMELINE: LazyLock<RowsStatement> = LazyLock::new(|| {
 impl<'c> Work<'c> {
     pub(super) fn new(conn: &'c mut SqliteConnection, now: UnixMillis) -> Self {
         Self {
-            conn,
+            tx: Transaction::new(conn),
             now,
             jobs_changed: false,
             entries: Vec::new(),
@@ -131,8 +144,11 @@ impl<'c> Work<'c> {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let mut next_id = self.take_notification_ids(drafts.len()).await?;
-        let mut next = self.take_sequences(&drafts).await?;
+        assert!(drafts.len() <= MAX_ROWS, "callers log a batch at a time");
+        let Taken {
+            mut next_id,
+            mut next,
+        } = self.advance(&drafts).await?;
         let mut places = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let sequence = next.get_mut(&draft.stream).ok_or(NO_COUNTER)?;
@@ -159,53 +175,54 @@ impl<'c> Work<'c> {
         Ok(places)
     }
 
-    /// Takes `count` notification ids and returns the first.
-    async fn take_notification_ids(&mut self, count: usize) -> Result<i64, StoreError> {
-        let count = i64::try_from(count).expect("a batch is small");
-        let last: i64 = sqlx::query_scalar(
-            "UPDATE store SET last_notification = last_notification + ? RETURNING last_notification",
-        )
-        .bind(count)
-        .fetch_one(&mut *self.conn)
-        .await?;
-        Ok(last - count + 1)
-    }
-
-    /// Takes a sequence for each draft and returns the first of each stream.
+    /// Takes a notification id and a sequence for each draft.
     ///
     /// The counter rows are updated in the order of the stream's key, as two
     /// writers of a database with row locks would have to.
-    async fn take_sequences(
-        &mut self,
-        drafts: &[Draft],
-    ) -> Result<HashMap<Stream, i64>, StoreError> {
+    async fn advance(&mut self, drafts: &[Draft]) -> Result<Taken, StoreError> {
         let mut counts: BTreeMap<&Stream, i64> = BTreeMap::new();
         for draft in drafts {
             *counts.entry(&draft.stream).or_default() += 1;
         }
         let wanted: Vec<(&Stream, i64)> = counts.into_iter().collect();
-        let rows = ADVANCE_STREAMS
-            .fetch(self.conn, &wanted, |args, (stream, count)| {
-                args.push(stream.to_arc()).push(*count);
-            })
-            .await?;
+        let count = i64::try_from(drafts.len()).expect("a batch is small");
+        let mut args = Args::default();
+        args.push(count);
+        let bind = |args: &mut Args, (stream, count): &(&Stream, i64)| {
+            args.push(stream.to_arc()).push(*count);
+        };
+        let rows = self.tx.fetch_chunk(&ADVANCE, args, &wanted, bind).await?;
+        let mut last_id = None;
         let mut heads: HashMap<&str, i64> = HashMap::with_capacity(rows.len());
         for row in &rows {
-            heads.insert(row.try_get(0)?, row.try_get(1)?);
+            match row.try_get(0)? {
+                Some(stream) => drop(heads.insert(stream, row.try_get(1)?)),
+                None => last_id = Some(row.try_get::<i64, _>(1)?),
+            }
         }
-        wanted
-            .into_iter()
-            .map(|(stream, count)| {
-                let head = heads.get(stream.as_str()).ok_or(NO_COUNTER)?;
-                Ok((stream.clone(), head - count + 1))
-            })
-            .collect()
+        let mut next = HashMap::with_capacity(wanted.len());
+        for (stream, count) in wanted {
+            let head = heads.get(stream.as_str()).ok_or(NO_COUNTER)?;
+            next.insert(stream.clone(), head - count + 1);
+        }
+        Ok(Taken {
+            next_id: last_id.ok_or(NO_COUNTER)? - count + 1,
+            next,
+        })
     }
 
-    /// Writes what was gathered. The transaction is complete but for its commit.
-    pub(super) async fn finish(self) -> Result<Outcome, StoreError> {
-        INSERT_LOG
-            .execute(self.conn, &self.entries, |args, entry| {
+    /// Writes what was gathered and commits.
+    pub(super) async fn commit(mut self) -> Result<Outcome, StoreError> {
+        self.tx
+            .execute_rows(&INSERT_TIMELINE, &self.timeline, |args, line| {
+                args.push(line.analysis_id)
+                    .push(line.at.0)
+                    .push(line.kind.as_str())
+                    .push(line.detail.clone());
+            })
+            .await?;
+        self.tx
+            .commit_rows(&INSERT_LOG, &self.entries, |args, entry| {
                 args.push(entry.notification_id)
                     .push(entry.stream.to_arc())
                     .push(entry.sequence)
@@ -213,14 +230,6 @@ impl<'c> Work<'c> {
                     .push(Arc::clone(&entry.payload))
                     .push(entry.analysis_id)
                     .push(entry.created_at.0);
-            })
-            .await?;
-        INSERT_TIMELINE
-            .execute(self.conn, &self.timeline, |args, line| {
-                args.push(line.analysis_id)
-                    .push(line.at.0)
-                    .push(line.kind.as_str())
-                    .push(line.detail.clone());
             })
             .await?;
         Ok(Outcome {

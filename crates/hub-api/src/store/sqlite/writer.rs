@@ -16,6 +16,7 @@ use super::{
     queue::{QueuedOperation, Waiting},
     receipts::Share,
     statement::MAX_ROWS,
+    transaction::roll_back,
     work::{Outcome, Work},
 };
 use crate::store::{Handed, OnCommitted, StoreError};
@@ -45,14 +46,6 @@ struct Batch {
     appends: Vec<QueuedAppend>,
     operations: Vec<Box<dyn QueuedOperation>>,
     receipts: Share,
-}
-
-/// How far a failed transaction came.
-enum Failure {
-    /// It never began: what it was to carry out is not to blame.
-    Begin(StoreError),
-    /// Something in it failed, or the commit did.
-    Within(StoreError),
 }
 
 impl Writer {
@@ -126,100 +119,49 @@ impl Writer {
         }
     }
 
-    /// Commits the batch, or else each of its parts alone, and answers all callers.
+    /// Commits the batch, or else each of its parts alone, and answers all
+    /// callers. An error only where the writer cannot go on.
     async fn carry_out(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        match self.transact(batch).await {
-            Ok(outcome) => self.deliver(batch, outcome),
-            Err(Failure::Begin(error)) => {
-                fail(batch, &error);
-                self.postpone_receipts(batch);
-                if matches!(error, StoreError::Closed) {
-                    return Err(error);
-                }
+        let error = match self.transact(batch).await {
+            Ok(outcome) => {
+                self.deliver(batch, outcome);
+                return Ok(());
             }
-            Err(Failure::Within(error)) => {
-                tracing::warn!(
-                    %error,
-                    cause = error.source(),
-                    appends = batch.appends.len(),
-                    operations = batch.operations.len(),
-                    "store.batch_failed: a transaction was rolled back"
-                );
-                self.carry_out_singly(batch, error).await?;
-            }
+            Err(error) => error,
+        };
+        tracing::warn!(
+            %error,
+            cause = error.source(),
+            appends = batch.appends.len(),
+            operations = batch.operations.len(),
+            "store.batch_failed: a transaction was rolled back"
+        );
+        // A full disk or a locked file is no part's fault, and a writer that
+        // tried them all would keep every caller waiting.
+        if error.is_transient() || batch.parts() == 1 {
+            self.give_up(batch, &error);
+            return if matches!(error, StoreError::Closed) {
+                Err(error)
+            } else {
+                Ok(())
+            };
         }
-        Ok(())
-    }
-
-    /// Tries each part of a failed batch in a transaction of its own, so that
-    /// one bad part fails alone.
-    async fn carry_out_singly(
-        &mut self,
-        batch: &mut Batch,
-        error: StoreError,
-    ) -> Result<(), StoreError> {
-        let parts =
-            batch.appends.len() + batch.operations.len() + usize::from(!batch.receipts.is_empty());
-        if parts <= 1 {
-            fail(batch, &error);
-            self.postpone_receipts(batch);
-            return Ok(());
-        }
-        let Batch {
-            appends,
-            operations,
-            receipts,
-        } = std::mem::take(batch);
-        let appends = appends.into_iter().map(|append| Batch {
-            appends: vec![append],
-            ..Batch::default()
-        });
-        let operations = operations.into_iter().map(|operation| Batch {
-            operations: vec![operation],
-            ..Batch::default()
-        });
-        let receipts = (!receipts.is_empty()).then(|| Batch {
-            receipts,
-            ..Batch::default()
-        });
-        for mut single in appends.chain(operations).chain(receipts) {
-            match self.transact(&mut single).await {
-                Ok(outcome) => self.deliver(&mut single, outcome),
-                Err(Failure::Within(error) | Failure::Begin(error)) => {
-                    fail(&mut single, &error);
-                    self.postpone_receipts(&mut single);
-                    if matches!(error, StoreError::Closed) {
-                        return Err(error);
-                    }
-                }
+        for mut part in std::mem::take(batch).split() {
+            match self.transact(&mut part).await {
+                Ok(outcome) => self.deliver(&mut part, outcome),
+                Err(error) => self.give_up(&mut part, &error),
             }
         }
         Ok(())
     }
 
-    async fn transact(&mut self, batch: &mut Batch) -> Result<Outcome, Failure> {
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut self.conn)
-            .await
-            .map_err(|error| Failure::Begin(error.into()))?;
+    async fn transact(&mut self, batch: &mut Batch) -> Result<Outcome, StoreError> {
         let now = self.shared.options.clock.now();
-        match write(Work::new(&mut self.conn, now), batch).await {
-            Ok(outcome) => match sqlx::query("COMMIT").execute(&mut self.conn).await {
-                Ok(_) => Ok(outcome),
-                Err(error) => Err(self.roll_back(error.into()).await),
-            },
-            Err(error) => Err(self.roll_back(error).await),
+        let written = write(Work::new(&mut self.conn, now), batch).await;
+        if written.is_err() {
+            roll_back(&mut self.conn).await;
         }
-    }
-
-    async fn roll_back(&mut self, error: StoreError) -> Failure {
-        // On some errors (disk full, I/O) SQLite has rolled back by itself, and
-        // says here that no transaction is active. Should one be left open all
-        // the same, the next BEGIN fails and says so.
-        if let Err(error) = sqlx::query("ROLLBACK").execute(&mut self.conn).await {
-            tracing::debug!(%error, "store.rollback_refused");
-        }
-        Failure::Within(error)
+        written
     }
 
     /// Hands a committed batch's entries out and answers its callers.
@@ -275,12 +217,46 @@ impl Writer {
         }
     }
 
-    /// Receipts that could not be written stay noted, and are tried again later.
-    fn postpone_receipts(&mut self, batch: &mut Batch) {
+    /// Answers all callers with the error. Receipts stay noted, for later.
+    fn give_up(&mut self, batch: &mut Batch, error: &StoreError) {
+        for append in batch.appends.drain(..) {
+            append.fail(error.clone());
+        }
+        for operation in batch.operations.drain(..) {
+            operation.settle(Err(error.clone()));
+        }
         batch.receipts = Share::default();
         if self.receipts_due.is_some() {
             self.receipts_due = Some(Instant::now() + RECEIPT_DELAY);
         }
+    }
+}
+
+impl Batch {
+    fn parts(&self) -> usize {
+        self.appends.len() + self.operations.len() + usize::from(!self.receipts.is_empty())
+    }
+
+    /// Each part as a batch of its own.
+    fn split(self) -> impl Iterator<Item = Self> {
+        let Self {
+            appends,
+            operations,
+            receipts,
+        } = self;
+        let appends = appends.into_iter().map(|append| Self {
+            appends: vec![append],
+            ..Self::default()
+        });
+        let operations = operations.into_iter().map(|operation| Self {
+            operations: vec![operation],
+            ..Self::default()
+        });
+        let receipts = (!receipts.is_empty()).then(|| Self {
+            receipts,
+            ..Self::default()
+        });
+        appends.chain(operations).chain(receipts)
     }
 }
 
@@ -294,14 +270,5 @@ async fn write(mut work: Work<'_>, batch: &mut Batch) -> Result<Outcome, StoreEr
         operation.run(&mut work).await?;
     }
     batch.receipts.write(&mut work).await?;
-    work.finish().await
-}
-
-fn fail(batch: &mut Batch, error: &StoreError) {
-    for append in batch.appends.drain(..) {
-        append.fail(error.clone());
-    }
-    for operation in batch.operations.drain(..) {
-        operation.settle(Err(error.clone()));
-    }
+    work.commit().await
 }

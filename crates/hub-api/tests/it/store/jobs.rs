@@ -51,7 +51,7 @@ async fn a_result_ends_the_analysis_and_tells_its_owner() {
         (first.notification_id, 1)
     );
     assert_eq!(entry.analysis_id, Some(id), "the job's analysis");
-    assert_eq!(db.delivered(), [entry.clone()]);
+    assert_eq!(db.delivered(), std::slice::from_ref(entry));
     assert_eq!(db.store.queue_stats().await.unwrap(), Default::default());
 }
 

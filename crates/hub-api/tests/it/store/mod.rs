@@ -1,5 +1,7 @@
 //! The store through its public surface, on a real database file for each test.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

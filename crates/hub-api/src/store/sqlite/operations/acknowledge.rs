@@ -26,8 +26,8 @@ impl Operation for Acknowledge {
         )
         .bind(self.sequence)
         .bind(self.stream.as_str())
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
-        read::stream_state(&mut *work.conn, Arc::clone(&self.epoch), &self.stream).await
+        read::stream_state(work.tx.conn().await?, Arc::clone(&self.epoch), &self.stream).await
     }
 }

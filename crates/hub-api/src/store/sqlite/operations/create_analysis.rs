@@ -38,7 +38,7 @@ impl Operation for CreateAnalysis {
         .bind((work.now + self.deadline).0)
         .bind(self.new.trace_context.as_deref())
         .bind(work.now.0)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
         if let Some(key) = &self.new.idempotency {
             store_key(work, key, analysis_id).await?;
@@ -67,7 +67,7 @@ impl CreateAnalysis {
         .bind(media_type)
         .bind(url)
         .bind(work.now.0)
-        .fetch_one(&mut *work.conn)
+        .fetch_one(work.tx.conn().await?)
         .await?;
         Ok(id)
     }
@@ -84,7 +84,7 @@ async fn first_answer(
     )
     .bind(key.scope.as_str())
     .bind(key.key.as_str())
-    .fetch_optional(&mut *work.conn)
+    .fetch_optional(work.tx.conn().await?)
     .await?;
     let Some(row) = row else {
         return Ok(None);
@@ -113,7 +113,7 @@ async fn store_key(
     .bind(key.body_hash.as_str())
     .bind(analysis_id)
     .bind(work.now.0)
-    .execute(&mut *work.conn)
+    .execute(work.tx.conn().await?)
     .await?;
     Ok(())
 }

@@ -42,7 +42,7 @@ impl Operation for Expire {
         let due = sqlx::query(DUE)
             .bind(work.now.0)
             .bind(self.batch)
-            .fetch_all(&mut *work.conn)
+            .fetch_all(work.tx.conn().await?)
             .await?;
         let mut expired = Expired {
             more: u32::try_from(due.len()).unwrap_or(u32::MAX) >= self.batch,
@@ -110,7 +110,7 @@ impl DueJob {
         )
         .bind(available_at.0)
         .bind(self.job_id)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
         let wait = available_at.since(work.now).as_secs();
         self.note(work, &format!("again in {wait} s"));

@@ -31,7 +31,7 @@ impl Operation for Heartbeat {
         .bind(self.token.as_str())
         .bind(self.park.is_some())
         .bind(work.now.0)
-        .fetch_optional(&mut *work.conn)
+        .fetch_optional(work.tx.conn().await?)
         .await?;
         let Some(row) = row else {
             return not_held(work, self.job_id).await;
@@ -59,7 +59,7 @@ impl Operation for Heartbeat {
 pub(super) async fn not_held(work: &mut Work<'_>, job_id: i64) -> Result<Beat, StoreError> {
     let known: Option<i64> = sqlx::query_scalar("SELECT id FROM jobs WHERE id = ?")
         .bind(job_id)
-        .fetch_optional(&mut *work.conn)
+        .fetch_optional(work.tx.conn().await?)
         .await?;
     Ok(if known.is_some() {
         Beat::Stale
@@ -86,7 +86,7 @@ pub(super) async fn keep_progress(
     .bind(progress.stage.as_str())
     .bind(job_id)
     .bind(MAX_STAGES)
-    .fetch_all(&mut *work.conn)
+    .fetch_all(work.tx.conn().await?)
     .await?;
     if !new_stage.is_empty() {
         let detail = format!("{} ({} %)", progress.stage, progress.percent);

@@ -45,7 +45,7 @@ impl Operation for LeaseJobs {
             .bind(lease_until.0)
             .bind(work.now.0)
             .bind(self.max)
-            .fetch_all(&mut *work.conn)
+            .fetch_all(work.tx.conn().await?)
             .await?;
         if jobs.is_empty() {
             return Ok(Vec::new());
@@ -57,7 +57,7 @@ impl Operation for LeaseJobs {
         let ids = serde_json::to_string(&ids).expect("a list of integers");
         let analyses = sqlx::query(ANALYSES)
             .bind(ids)
-            .fetch_all(&mut *work.conn)
+            .fetch_all(work.tx.conn().await?)
             .await?;
         let mut analyses: HashMap<i64, SqliteRow> = analyses
             .into_iter()

@@ -30,7 +30,7 @@ impl Operation for OutsideProgress {
         )
         .bind(self.job_id)
         .bind(self.attempt)
-        .fetch_optional(&mut *work.conn)
+        .fetch_optional(work.tx.conn().await?)
         .await?;
         let Some(row) = row else {
             return not_held(work, self.job_id).await;
@@ -62,7 +62,7 @@ impl Operation for OutsideReply {
              FROM jobs WHERE id = ?",
         )
         .bind(self.job_id)
-        .fetch_optional(&mut *work.conn)
+        .fetch_optional(work.tx.conn().await?)
         .await?;
         let Some(row) = row else {
             return Ok(Replied::Unknown);
@@ -97,7 +97,7 @@ impl OutsideReply {
         .bind(self.body.as_str())
         .bind(work.now.0)
         .bind(self.job_id)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
         let detail = format!("attempt {}, {} bytes", self.attempt, self.body.len());
         work.note(analysis_id, Happening::Replied, detail);

@@ -49,7 +49,7 @@ async fn purge_keys(
 ) -> Result<u64, StoreError> {
     let rows = sqlx::query("SELECT id, created_at FROM idempotency_keys ORDER BY id LIMIT ?")
         .bind(batch)
-        .fetch_all(&mut *work.conn)
+        .fetch_all(work.tx.conn().await?)
         .await?;
     let old = old_prefix(&rows, before)?;
     let Some(last) = old.last() else {
@@ -57,7 +57,7 @@ async fn purge_keys(
     };
     sqlx::query("DELETE FROM idempotency_keys WHERE id <= ?")
         .bind(last.try_get::<i64, _>(0)?)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
     Ok(old.len() as u64)
 }
@@ -67,7 +67,7 @@ async fn purge_keys(
 async fn purge_log(work: &mut Work<'_>, before: UnixMillis, batch: u32) -> Result<u64, StoreError> {
     let rows = sqlx::query("SELECT id, created_at, stream, sequence FROM log ORDER BY id LIMIT ?")
         .bind(batch)
-        .fetch_all(&mut *work.conn)
+        .fetch_all(work.tx.conn().await?)
         .await?;
     let old = old_prefix(&rows, before)?;
     let Some(last) = old.last() else {
@@ -81,12 +81,12 @@ async fn purge_log(work: &mut Work<'_>, before: UnixMillis, batch: u32) -> Resul
         sqlx::query("UPDATE streams SET oldest = ? WHERE stream = ?")
             .bind(sequence + 1)
             .bind(stream)
-            .execute(&mut *work.conn)
+            .execute(work.tx.conn().await?)
             .await?;
     }
     sqlx::query("DELETE FROM log WHERE id <= ?")
         .bind(last.try_get::<i64, _>(0)?)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
     Ok(old.len() as u64)
 }

@@ -24,7 +24,7 @@ impl Operation for Retry {
     async fn run(&self, work: &mut Work<'_>) -> Result<Retried, StoreError> {
         let row = sqlx::query(FIND)
             .bind(self.job_id)
-            .fetch_optional(&mut *work.conn)
+            .fetch_optional(work.tx.conn().await?)
             .await?;
         let Some(row) = row else {
             return Ok(Retried::Unknown);
@@ -89,7 +89,7 @@ impl Retry {
         .bind(cut(&self.error))
         .bind(unspent)
         .bind(self.job_id)
-        .execute(&mut *work.conn)
+        .execute(work.tx.conn().await?)
         .await?;
         let attempt: u32 = row.try_get(2)?;
         let kind = if self.hand_back {

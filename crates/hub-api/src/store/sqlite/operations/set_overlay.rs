@@ -25,7 +25,7 @@ impl Operation for SetOverlay {
         )
         .bind(self.token.as_str())
         .bind(self.analysis_id)
-        .fetch_optional(&mut *work.conn)
+        .fetch_optional(work.tx.conn().await?)
         .await?;
         let Some(row) = row else {
             return Ok(OverlaySet::Unknown);
@@ -36,7 +36,7 @@ impl Operation for SetOverlay {
         sqlx::query("UPDATE analyses SET overlay_key = ? WHERE id = ?")
             .bind(self.overlay_key.as_str())
             .bind(self.analysis_id)
-            .execute(&mut *work.conn)
+            .execute(work.tx.conn().await?)
             .await?;
         let before: Option<String> = row.try_get(1)?;
         Ok(OverlaySet::Set {
