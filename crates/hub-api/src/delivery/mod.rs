@@ -131,9 +131,7 @@ impl Delivery {
         let mut messages = self.messages(&entry.event, &arguments);
         let mut handed = 0;
         for context in &connections {
-            let Some(reader) = context.get::<Reader>() else {
-                continue;
-            };
+            let reader = self.reader(context, &entry.stream);
             let step = reader.announce(entry.sequence, || {
                 self.send_all(context, &mut messages, entry.sequence)
             });
@@ -177,10 +175,12 @@ impl Delivery {
 
     /// A connection opened: it reads the log once it resumed, or did not in time.
     pub fn open(&self, context: &Context, user: &UserId) {
-        context.insert(Reader::new(
-            Stream::of_user(user),
-            OffsetDateTime::now_utc(),
-        ));
+        self.reader(context, &Stream::of_user(user));
+    }
+
+    /// An entry may be announced to a connection before it is opened here.
+    fn reader(&self, context: &Context, stream: &Stream) -> Arc<Reader> {
+        context.get_or_insert_with(|| Reader::new(stream.clone(), OffsetDateTime::now_utc()))
     }
 
     /// The client did not say where it stands: it gets what nobody confirmed.

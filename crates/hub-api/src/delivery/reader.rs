@@ -23,6 +23,9 @@ struct State {
     mode: Mode,
     /// Everything up to here was handed to the connection.
     sent: i64,
+    /// First sequence that was announced: it is news for this connection,
+    /// whoever else confirms it.
+    first_announced: Option<i64>,
     /// Newest sequence that was announced.
     head: i64,
     /// Changes with each begin: an older catch-up stops.
@@ -52,6 +55,7 @@ impl Reader {
         let state = State {
             mode: Mode::Waiting,
             sent: 0,
+            first_announced: None,
             head: 0,
             turn: 0,
         };
@@ -83,6 +87,7 @@ impl Reader {
     pub(super) fn announce(&self, sequence: i64, send: impl FnOnce() -> bool) -> Step {
         let mut state = self.state.lock();
         state.head = state.head.max(sequence);
+        state.first_announced.get_or_insert(sequence);
         if state.mode != Mode::Live || sequence <= state.sent {
             return Step::Done;
         }
@@ -98,19 +103,23 @@ impl Reader {
         Step::Done
     }
 
-    /// Starts reading at `first`, unless the client has said where it stands.
+    /// Starts reading at `first`, or at what was announced since the
+    /// connection opened where that is earlier; not when the client has said
+    /// where it stands.
     pub(super) fn begin_if_waiting(&self, first: i64) -> Option<u64> {
-        let waiting = self.state.lock().mode == Mode::Waiting;
-        waiting.then(|| self.begin(first))
+        let mut state = self.state.lock();
+        if state.mode != Mode::Waiting {
+            return None;
+        }
+        let first = state
+            .first_announced
+            .map_or(first, |announced| announced.min(first));
+        Some(state.begin(first))
     }
 
     /// Starts reading at `first`; gives the turn.
     pub(super) fn begin(&self, first: i64) -> u64 {
-        let mut state = self.state.lock();
-        state.mode = Mode::CatchingUp;
-        state.sent = first - 1;
-        state.turn += 1;
-        state.turn
+        self.state.lock().begin(first)
     }
 
     /// Takes on the catch-up that a gap asked for.
@@ -148,6 +157,15 @@ impl Reader {
         }
         state.mode = Mode::Live;
         true
+    }
+}
+
+impl State {
+    fn begin(&mut self, first: i64) -> u64 {
+        self.mode = Mode::CatchingUp;
+        self.sent = first - 1;
+        self.turn += 1;
+        self.turn
     }
 }
 
@@ -217,5 +235,17 @@ mod tests {
         let reader = reader();
         reader.begin(3);
         assert_eq!(reader.begin_if_waiting(1), None);
+    }
+
+    #[test]
+    fn what_came_while_it_waited_is_sent_even_if_another_device_confirmed_it() {
+        let reader = reader();
+        reader.announce(5, || panic!("it waits"));
+        reader.announce(6, || panic!("it waits"));
+        assert!(
+            reader.begin_if_waiting(7).is_some(),
+            "6 is confirmed by then"
+        );
+        assert_eq!(reader.sent(), 4);
     }
 }

@@ -121,6 +121,23 @@ impl Context {
         value
     }
 
+    /// What is kept with the connection under that type, made where there is
+    /// nothing yet. `make` runs under a lock: it must not use this context.
+    pub fn get_or_insert_with<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut items = self.connection.items();
+        let kept = items.iter().find(|(id, _)| *id == TypeId::of::<T>());
+        let item = match kept {
+            Some((_, item)) => Arc::clone(item),
+            None => {
+                let item: Arc<dyn Any + Send + Sync> = Arc::new(make());
+                items.push((TypeId::of::<T>(), Arc::clone(&item)));
+                item
+            }
+        };
+        item.downcast()
+            .expect("items are kept under their own type")
+    }
+
     /// All clients of the hub, this one among them.
     #[must_use]
     pub fn clients(&self) -> Clients {
