@@ -12,15 +12,18 @@ npm_packages "$ROOT/crates/e2e/clients"
 npm_packages "$ROOT/scripts/demo"
 cd "$ROOT"
 
-say "Building"
-cargo build --locked --workspace --all-targets
-
-if [ $# -eq 0 ]; then
-    say "Unit and integration tests"
-    cargo test --locked --workspace --exclude e2e
-    node --test scripts/demo/demo.test.mjs
+if [ $# -gt 0 ]; then
+    say "End-to-end tests named $*"
+    exec cargo test --locked -p e2e --test it -- --test-threads 4 "$@"
 fi
 
-say "End-to-end tests"
-# Most of these wait for processes and networks, so more run at once than there are cores.
-TENDRIL_BIN_DIR=$(target_dir)/debug cargo test --locked -p e2e -- --test-threads 4 "$@"
+# One build for all: it makes the binaries that the end-to-end tests run, too.
+say "Building the tests"
+cargo test --locked --workspace --no-run
+say "Unit, integration and end-to-end tests"
+node --test scripts/demo/demo.test.mjs
+# Most of the end-to-end tests wait for processes and networks, so more run at
+# once than there are cores.
+export TENDRIL_BIN_DIR
+TENDRIL_BIN_DIR=$(target_dir)/debug
+RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast
