@@ -76,7 +76,11 @@ async fn round(store: &Store) -> Result<Duration, StoreError> {
     loop {
         let expired = store.expire(BATCH).await?;
         if expired.requeued > 0 || expired.failed > 0 {
-            tracing::info!(expired.requeued, expired.failed, "ended attempts that were due");
+            tracing::info!(
+                expired.requeued,
+                expired.failed,
+                "ended attempts that were due"
+            );
         }
         if !expired.more {
             break;
@@ -95,8 +99,11 @@ pub(crate) async fn purge(
     log: Duration,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
-    let retention =
-        Retention { idempotency: Duration::from_secs(24 * 60 * 60), log, batch: PURGE_BATCH };
+    let retention = Retention {
+        idempotency: Duration::from_secs(24 * 60 * 60),
+        log,
+        batch: PURGE_BATCH,
+    };
     loop {
         let pause = match store.purge(retention).await {
             Ok(purged) if purged.more => SHORTEST_SLEEP,

@@ -52,7 +52,9 @@ pub struct Links {
 /// The key stays out of every log.
 impl std::fmt::Debug for Links {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Links").field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("Links")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +63,11 @@ impl Links {
     #[must_use]
     pub fn new(base: &str, secret: &SecretString, lifetime: Duration) -> Self {
         let key = derive_key(secret, "tendril signed links 1");
-        Self { base: base.into(), key: Arc::new(key), lifetime }
+        Self {
+            base: base.into(),
+            key: Arc::new(key),
+            lifetime,
+        }
     }
 
     /// The absolute, signed address of the picture at `path`. All links that
@@ -72,12 +78,21 @@ impl Links {
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX / 2);
         let expires = ((day + 1) * DAY_SECONDS).saturating_add(lifetime);
         let signature = self.sign(&picture_text(path, expires));
-        format!("{}{path}?expires={expires}&signature={signature}", self.base)
+        format!(
+            "{}{path}?expires={expires}&signature={signature}",
+            self.base
+        )
     }
 
     /// Whether `expires` and `signature` open the picture at `path`.
     #[must_use]
-    pub fn opens_picture(&self, path: &str, expires: i64, signature: &str, now: UnixMillis) -> bool {
+    pub fn opens_picture(
+        &self,
+        path: &str,
+        expires: i64,
+        signature: &str,
+        now: UnixMillis,
+    ) -> bool {
         self.matches(&picture_text(path, expires), signature) && now.0.div_euclid(1_000) < expires
     }
 
@@ -106,7 +121,9 @@ impl Links {
         let expires = expires.0.div_euclid(1_000);
         let signature = self.sign(&callback_text(kind, job, attempt, expires));
         let (base, kind) = (&self.base, kind.as_str());
-        format!("{base}/callbacks/jobs/{job}/{kind}?attempt={attempt}&exp={expires}&sig={signature}")
+        format!(
+            "{base}/callbacks/jobs/{job}/{kind}?attempt={attempt}&exp={expires}&sig={signature}"
+        )
     }
 
     /// Whether the parameters of a callback are those of a link that was made here.
@@ -136,13 +153,14 @@ impl Links {
 
 /// Whether `path` is that of a picture of an analysis, and nothing more.
 fn is_picture_path(path: &str) -> bool {
-    path.strip_prefix("/api/v1/plantanalyses/").is_some_and(|rest| {
-        rest.split_once('/').is_some_and(|(id, name)| {
-            !id.is_empty()
-                && id.bytes().all(|byte| byte.is_ascii_digit())
-                && matches!(name, "image" | "overlay")
+    path.strip_prefix("/api/v1/plantanalyses/")
+        .is_some_and(|rest| {
+            rest.split_once('/').is_some_and(|(id, name)| {
+                !id.is_empty()
+                    && id.bytes().all(|byte| byte.is_ascii_digit())
+                    && matches!(name, "image" | "overlay")
+            })
         })
-    })
 }
 
 fn picture_text(path: &str, expires: i64) -> String {
@@ -173,12 +191,22 @@ mod tests {
     const PATH: &str = "/api/v1/plantanalyses/7/image";
 
     fn links() -> Links {
-        Links::new("https://hub.example", &"secret".into(), Duration::from_secs(7 * 86_400))
+        Links::new(
+            "https://hub.example",
+            &"secret".into(),
+            Duration::from_secs(7 * 86_400),
+        )
     }
 
     fn parts(link: &str) -> (i64, String) {
         let url = reqwest::Url::parse(link).unwrap();
-        let of = |name| url.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
+        let of = |name| {
+            url.query_pairs()
+                .find(|(n, _)| n == name)
+                .unwrap()
+                .1
+                .into_owned()
+        };
         (of("expires").parse().unwrap(), of("signature"))
     }
 
@@ -194,25 +222,41 @@ mod tests {
         assert!(opens(PATH, expires, &signature, now.0));
         assert!(opens(PATH, expires, &signature, now.0 + 7 * DAY));
         assert!(!opens(PATH, expires, &signature, now.0 + 9 * DAY));
-        assert!(!opens("/api/v1/plantanalyses/8/image", expires, &signature, now.0));
+        assert!(!opens(
+            "/api/v1/plantanalyses/8/image",
+            expires,
+            &signature,
+            now.0
+        ));
         assert!(!opens(PATH, expires + 1, &signature, now.0));
         assert!(!opens(PATH, expires, "", now.0));
-        let other = Links::new("https://hub.example", &"other".into(), Duration::from_secs(1));
+        let other = Links::new(
+            "https://hub.example",
+            &"other".into(),
+            Duration::from_secs(1),
+        );
         assert!(!other.opens_picture(PATH, expires, &signature, now));
     }
 
     #[test]
     fn links_of_one_day_are_the_same() {
         let (morning, evening) = (UnixMillis(20_000 * DAY), UnixMillis(20_001 * DAY - 1));
-        assert_eq!(links().picture(PATH, morning), links().picture(PATH, evening));
-        assert_ne!(links().picture(PATH, morning), links().picture(PATH, UnixMillis(20_001 * DAY)));
+        assert_eq!(
+            links().picture(PATH, morning),
+            links().picture(PATH, evening)
+        );
+        assert_ne!(
+            links().picture(PATH, morning),
+            links().picture(PATH, UnixMillis(20_001 * DAY))
+        );
     }
 
     #[test]
     fn payloads_get_their_picture_signed_and_are_else_left_alone() {
         let now = UnixMillis(20_000 * DAY);
         let payload = r#"{"analysisId":7,"imageUrl":"/api/v1/plantanalyses/7/image","z":1}"#;
-        let sent: serde_json::Value = serde_json::from_str(&links().sign_payload(payload, now)).unwrap();
+        let sent: serde_json::Value =
+            serde_json::from_str(&links().sign_payload(payload, now)).unwrap();
         assert_eq!(sent["imageUrl"], links().picture(PATH, now));
         assert_eq!(sent["z"], 1);
         for other in [
@@ -232,14 +276,23 @@ mod tests {
         let link = links().callback(Callback::Result, 5, 2, now + Duration::from_secs(60));
         let url = reqwest::Url::parse(&link).unwrap();
         assert_eq!(url.path(), "/callbacks/jobs/5/result");
-        let signature = url.query_pairs().find(|(n, _)| n == "sig").unwrap().1.into_owned();
+        let signature = url
+            .query_pairs()
+            .find(|(n, _)| n == "sig")
+            .unwrap()
+            .1
+            .into_owned();
         let expires = now.0 / 1_000 + 60;
         let opens = |what, expires, at| links().opens_callback(what, expires, &signature, at);
         assert!(opens((Callback::Result, 5, 2), expires, now));
         assert!(!opens((Callback::Progress, 5, 2), expires, now));
         assert!(!opens((Callback::Result, 6, 2), expires, now));
         assert!(!opens((Callback::Result, 5, 3), expires, now));
-        assert!(!opens((Callback::Result, 5, 2), expires, now + Duration::from_secs(61)));
+        assert!(!opens(
+            (Callback::Result, 5, 2),
+            expires,
+            now + Duration::from_secs(61)
+        ));
         assert!(!opens((Callback::Result, 5, 2), expires + 60, now));
     }
 }

@@ -58,13 +58,17 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = runtime.context("cannot start the runtime").and_then(|runtime| {
-        let result = runtime.block_on(carry_out(arguments.command.unwrap_or(Command::Serve)));
-        // A task that hangs in the system must not keep the process.
-        runtime.shutdown_timeout(Duration::from_secs(5));
-        result
-    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = runtime
+        .context("cannot start the runtime")
+        .and_then(|runtime| {
+            let result = runtime.block_on(carry_out(arguments.command.unwrap_or(Command::Serve)));
+            // A task that hangs in the system must not keep the process.
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -94,9 +98,7 @@ async fn serve() -> anyhow::Result<()> {
     let port = config.server.port;
     let public = listen(port).with_context(|| format!("cannot listen on port {port}"))?;
     let internal = match config.server.internal_port {
-        Some(port) => {
-            Some(listen(port).with_context(|| format!("cannot listen on port {port}"))?)
-        }
+        Some(port) => Some(listen(port).with_context(|| format!("cannot listen on port {port}"))?),
         None => None,
     };
     let shutdown = Shutdown::new();
@@ -109,15 +111,23 @@ async fn serve() -> anyhow::Result<()> {
 async fn explain(user: &UserId, analysis: i64) -> anyhow::Result<()> {
     let config = Config::load()?;
     let options = StoreOptions::at(config.database_path());
-    let store = Store::open_for_reading(options).await.context("cannot open the database")?;
+    let store = Store::open_for_reading(options)
+        .await
+        .context("cannot open the database")?;
     let timeline = explain::explain(&store, user, analysis).await?;
     print(&timeline.to_string())
 }
 
 async fn healthcheck() -> anyhow::Result<()> {
     let port = Config::load()?.server.port;
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build()?;
-    let answer = client.get(format!("http://127.0.0.1:{port}/health")).send().await?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(3))
+        .build()?;
+    let answer = client
+        .get(format!("http://127.0.0.1:{port}/health"))
+        .send()
+        .await?;
     let (status, body) = (answer.status(), answer.text().await?);
     print(&body)?;
     if !status.is_success() {

@@ -90,27 +90,37 @@ pub async fn run(
     announce(&config, address);
     let mut tasks = Tasks::new();
     let stops = Stops::default();
-    let (state, hub, writer) = build(&config, &shutdown).await?;
+    let (state, hub, writer) = build(Arc::clone(&config), shutdown.clone()).await?;
     let store = state.store.clone();
     tasks.spawn(WRITER, writer);
-    let keep_time =
-        jobs::keep_time(store.clone(), Arc::clone(&state.ready_jobs), stops.background.clone());
+    let keep_time = jobs::keep_time(
+        store.clone(),
+        Arc::clone(&state.ready_jobs),
+        stops.background.clone(),
+    );
     tasks.spawn("job clock", keep_time);
     let retention = config.notifications.retention;
-    tasks.spawn("purge", jobs::purge(store.clone(), retention, stops.background.clone()));
+    tasks.spawn(
+        "purge",
+        jobs::purge(store.clone(), retention, stops.background.clone()),
+    );
     listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
 
     let failed = tokio::select! {
-        () = shutdown.draining().cancelled() => None,
+        () = shutdown.draining().clone().cancelled_owned() => None,
         ended = tasks.ended() => ended,
     };
     if let Some(end) = &failed {
-        tracing::error!(task = end.name, error = end.error, "a vital task ended; leaving");
+        tracing::error!(
+            task = end.name,
+            error = end.error,
+            "a vital task ended; leaving"
+        );
         shutdown.begin();
     }
     let left = tokio::select! {
         () = leave(&config, &state.delivery, &mut tasks, &stops) => true,
-        () = shutdown.killed().cancelled() => false,
+        () = shutdown.killed().clone().cancelled_owned() => false,
     };
     // Whatever was accepted is on the disk before the process ends, asked kindly or not.
     store.close().await;
@@ -125,7 +135,9 @@ pub async fn run(
 fn announce(config: &Config, address: SocketAddr) {
     use secrecy::ExposeSecret as _;
     let length = |secret: &Option<SecretString>| {
-        secret.as_ref().map_or(0, |secret| secret.expose_secret().chars().count())
+        secret
+            .as_ref()
+            .map_or(0, |secret| secret.expose_secret().chars().count())
     };
     tracing::info!(
         environment = %config.environment,
@@ -146,17 +158,26 @@ fn announce(config: &Config, address: SocketAddr) {
 }
 
 async fn build(
-    config: &Arc<Config>,
-    shutdown: &Shutdown,
+    config: Arc<Config>,
+    shutdown: Shutdown,
 ) -> Result<(AppState, signalr::HubServer, WriterTask), RunError> {
     let data_dir = config.data_dir.clone();
     tokio::fs::create_dir_all(&data_dir)
         .await
-        .map_err(|source| RunError::DataDir { path: data_dir, source })?;
-    let secret =
-        config.internal.secret.as_ref().ok_or(RunError::MissingSetting("internal.secret"))?;
-    let base = config.public_url.as_deref().ok_or(RunError::MissingSetting("public_url"))?;
-    let links = Links::new(base, secret, config.images.link_lifetime);
+        .map_err(|source| RunError::DataDir {
+            path: data_dir,
+            source,
+        })?;
+    let secret = config
+        .internal
+        .secret
+        .clone()
+        .ok_or(RunError::MissingSetting("internal.secret"))?;
+    let base = config
+        .public_url
+        .clone()
+        .ok_or(RunError::MissingSetting("public_url"))?;
+    let links = Links::new(&base, &secret, config.images.link_lifetime);
     let settings = DeliverySettings {
         event_names: config.notifications.event_names,
         confirm: config.receipts.confirm,
@@ -169,11 +190,15 @@ async fn build(
         ..StoreOptions::at(config.database_path())
     };
     let (store, writer) = Store::open(options, delivery.hook()).await?;
-    let token_key = TokenKey::new(derive_key(secret, "tendril connection tokens 1"));
+    let token_key = TokenKey::new(derive_key(&secret, "tendril connection tokens 1"));
     let hub = plant_analysis::build(delivery.clone(), config.signalr, token_key)?;
     delivery.serve(store.clone(), hub.clone(), plant_analysis::PATH);
-    let health =
-        Health::new(store.clone(), images.clone(), delivery.clone(), shutdown.clone());
+    let health = Health::new(
+        store.clone(),
+        images.clone(),
+        delivery.clone(),
+        shutdown.clone(),
+    );
     let state = AppState {
         verifier: Arc::new(Verifier::from_config(&config.jwt)?),
         guard: Arc::new(Guard::new(&config.internal)),
@@ -181,8 +206,8 @@ async fn build(
         upload_memory: Memory::new(config.upload.max_memory),
         waiting_leases: Arc::new(Semaphore::new(config.internal.max_waiting_leases)),
         health: Arc::new(health),
-        shutdown: shutdown.clone(),
-        config: Arc::clone(config),
+        shutdown,
+        config,
         store,
         images,
         delivery,
@@ -203,12 +228,22 @@ fn listen(
         connections: server.max_connections,
         first_byte: server.first_byte_timeout,
         header: server.header_timeout,
+        idle: server.idle_timeout,
     };
     let routers = http::routers(state, hub);
     let serve = |listener, router, stop: &CancellationToken| {
-        serve::serve(listener, router, limits, stop.clone(), shutdown.killed().clone())
+        serve::serve(
+            listener,
+            router,
+            limits,
+            stop.clone(),
+            shutdown.killed().clone(),
+        )
     };
-    tasks.spawn(PUBLIC, serve(listeners.public, routers.public, &stops.public));
+    tasks.spawn(
+        PUBLIC,
+        serve(listeners.public, routers.public, &stops.public),
+    );
     if let (Some(listener), Some(router)) = (listeners.internal, routers.internal) {
         tasks.spawn(INTERNAL, serve(listener, router, &stops.internal));
     }
@@ -229,10 +264,11 @@ async fn leave(config: &Config, delivery: &Delivery, tasks: &mut Tasks, stops: &
 
 /// Waits for the task `name` to end, for at most `grace`.
 async fn ended(tasks: &mut Tasks, name: &'static str, grace: Duration) {
-    let wait = async {
-        while tasks.is_running(name) && tasks.ended().await.is_some() {}
-    };
+    let wait = async { while tasks.is_running(name) && tasks.ended().await.is_some() {} };
     if timeout(grace, wait).await.is_err() {
-        tracing::warn!(task = name, "requests were under way for too long and are dropped");
+        tracing::warn!(
+            task = name,
+            "requests were under way for too long and are dropped"
+        );
     }
 }

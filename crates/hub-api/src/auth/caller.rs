@@ -33,7 +33,11 @@ where
 /// scheme, are no token.
 pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
-    let text = all.next().ok_or(Refusal::Missing)?.to_str().map_err(|_| Refusal::Malformed)?;
+    let text = all
+        .next()
+        .ok_or(Refusal::Missing)?
+        .to_str()
+        .map_err(|_| Refusal::Malformed)?;
     if all.next().is_some() {
         return Err(Refusal::Malformed);
     }

@@ -6,13 +6,6 @@ use serde::Deserialize;
 use serde_json::{Number, Value};
 use shared_dto::UserId;
 
-/// The URI that .NET gives the claim of a user's id.
-pub(super) const DOTNET_NAME_IDENTIFIER: &str =
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier";
-/// The URI that .NET gives the claim of a role.
-pub(super) const DOTNET_ROLE: &str =
-    "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
-
 /// More roles than this are no roles but an attack on memory.
 const MAX_ROLES: usize = 64;
 
@@ -44,7 +37,10 @@ pub(super) struct Claims {
     iss: Option<Value>,
     #[serde(default, rename = "userId")]
     user_id: Option<Value>,
-    #[serde(default, rename = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier")]
+    #[serde(
+        default,
+        rename = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+    )]
     name_identifier: Option<Value>,
     #[serde(default)]
     nameid: Option<Value>,
@@ -54,7 +50,10 @@ pub(super) struct Claims {
     role: Option<Value>,
     #[serde(default)]
     roles: Option<Value>,
-    #[serde(default, rename = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")]
+    #[serde(
+        default,
+        rename = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+    )]
     dotnet_role: Option<Value>,
 }
 
@@ -73,7 +72,10 @@ impl Claims {
             .next()?;
         let user_id = serde_json::from_value(id).ok()?;
         let mut roles = Vec::new();
-        for claim in [self.role, self.roles, self.dotnet_role].into_iter().flatten() {
+        for claim in [self.role, self.roles, self.dotnet_role]
+            .into_iter()
+            .flatten()
+        {
             match claim {
                 Value::String(role) => roles.push(role.into_boxed_str()),
                 Value::Array(several) => {
@@ -87,7 +89,11 @@ impl Claims {
         if roles.len() > MAX_ROLES {
             return None;
         }
-        Some(Principal { user_id, roles: roles.into(), expires_at: seconds(&self.exp)? })
+        Some(Principal {
+            user_id,
+            roles: roles.into(),
+            expires_at: seconds(&self.exp)?,
+        })
     }
 }
 
@@ -97,7 +103,10 @@ fn seconds(number: &Number) -> Option<i64> {
     let whole = number.as_i64().or_else(|| {
         let broken = number.as_f64()?.floor();
         // Checked: the float lies well inside what an i64 holds.
-        #[expect(clippy::cast_possible_truncation, reason = "the range is checked just before")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the range is checked just before"
+        )]
         (0.0..=1e12).contains(&broken).then_some(broken as i64)
     })?;
     (0..=END_OF_9999).contains(&whole).then_some(whole)

@@ -25,7 +25,8 @@ const GATED: &[&str] = &["/hubs/", "/v2/realtime/"];
 /// Whether the gate stands before `path`.
 pub(crate) fn is_gated(path: &str) -> bool {
     GATED.iter().any(|gated| {
-        path.get(..gated.len()).is_some_and(|start| start.eq_ignore_ascii_case(gated))
+        path.get(..gated.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(gated))
     })
 }
 
@@ -43,7 +44,9 @@ pub async fn hub_gate(
     }
     match principal(&verifier, &request) {
         Ok(principal) => {
-            request.extensions_mut().insert(signalr::Principal::from(&principal));
+            request
+                .extensions_mut()
+                .insert(signalr::Principal::from(&principal));
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
@@ -59,7 +62,10 @@ impl From<&Principal> for signalr::Principal {
         let seconds = u64::try_from(principal.expires_at).unwrap_or(0);
         let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let user = Self::new(principal.user_id.to_arc()).with_expiry(expiry);
-        principal.roles.iter().fold(user, |user, role| user.with_role(&**role))
+        principal
+            .roles
+            .iter()
+            .fold(user, |user, role| user.with_role(&**role))
     }
 }
 
@@ -91,7 +97,9 @@ fn refused(refusal: Refusal) -> Response {
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::UNAUTHORIZED;
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response
 }
 
@@ -101,7 +109,11 @@ mod tests {
 
     #[test]
     fn hub_and_stream_paths_are_gated() {
-        for path in ["/hubs/plantanalysis", "/HUBS/x/negotiate", "/v2/realtime/stream"] {
+        for path in [
+            "/hubs/plantanalysis",
+            "/HUBS/x/negotiate",
+            "/v2/realtime/stream",
+        ] {
             assert!(is_gated(path), "{path}");
         }
         for path in ["/", "/hubs", "/api/v1/plantanalyses", "/health", "/ä"] {
@@ -111,9 +123,18 @@ mod tests {
 
     #[test]
     fn the_token_is_taken_from_its_parameter_only() {
-        assert_eq!(access_token("id=1&access_token=a.b.c").as_deref(), Some("a.b.c"));
+        assert_eq!(
+            access_token("id=1&access_token=a.b.c").as_deref(),
+            Some("a.b.c")
+        );
         assert_eq!(access_token("access_token=a%2Eb").as_deref(), Some("a.b"));
-        for query in ["", "access_token=", "Access_Token=x", "token=x", "xaccess_token=x"] {
+        for query in [
+            "",
+            "access_token=",
+            "Access_Token=x",
+            "token=x",
+            "xaccess_token=x",
+        ] {
             assert_eq!(access_token(query), None, "{query}");
         }
     }

@@ -40,7 +40,11 @@ impl VerificationKey {
     #[must_use]
     pub fn hs256(secret: &SecretString) -> Self {
         let key = DecodingKey::from_secret(secret.expose_secret().as_bytes());
-        Self { id: None, algorithm: Algorithm::HS256, key }
+        Self {
+            id: None,
+            algorithm: Algorithm::HS256,
+            key,
+        }
     }
 }
 
@@ -58,7 +62,11 @@ impl KeySource {
     /// [`KeyError`] where the public key cannot be read.
     pub fn from_config(config: &JwtConfig) -> Result<Self, KeyError> {
         let secrets = [&config.secret, &config.previous_secret];
-        let mut keys: Vec<_> = secrets.into_iter().flatten().map(VerificationKey::hs256).collect();
+        let mut keys: Vec<_> = secrets
+            .into_iter()
+            .flatten()
+            .map(VerificationKey::hs256)
+            .collect();
         if let Some(pem) = &config.public_key {
             keys.push(parse_public_key(pem)?);
         }
@@ -97,5 +105,9 @@ pub fn parse_public_key(pem: &str) -> Result<VerificationKey, KeyError> {
         .or_else(|_| DecodingKey::from_ec_pem(bytes).map(|key| (Algorithm::ES256, key)))
         .or_else(|_| DecodingKey::from_ed_pem(bytes).map(|key| (Algorithm::EdDSA, key)));
     let (algorithm, key) = found.map_err(|_| KeyError::Unreadable)?;
-    Ok(VerificationKey { id: None, algorithm, key })
+    Ok(VerificationKey {
+        id: None,
+        algorithm,
+        key,
+    })
 }

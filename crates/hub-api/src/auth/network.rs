@@ -11,7 +11,9 @@ pub type Network = IpNet;
 #[must_use]
 pub fn parse_network(text: &str) -> Option<Network> {
     let text = text.trim();
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse::<IpNet>()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// The address that a peer has: on a socket that serves IPv6 and IPv4, IPv4
@@ -46,7 +48,11 @@ mod tests {
             assert!(parse_network(text).is_none(), "{text}");
         }
         let mapped: IpAddr = "::ffff:10.1.2.3".parse().unwrap();
-        assert!(parse_network("10.0.0.0/8").unwrap().contains(&canonical(mapped)));
+        assert!(
+            parse_network("10.0.0.0/8")
+                .unwrap()
+                .contains(&canonical(mapped))
+        );
     }
 
     #[test]

@@ -13,8 +13,18 @@ use crate::auth;
 const SHORTEST_SECRET: usize = 32;
 
 /// Texts of examples and templates that end up in production by mistake.
-const PLACEHOLDERS: &[&str] =
-    &["changeme", "change-me", "change_me", "your-secret", "your_secret", "yoursecret", "placeholder", "generate_secure", "generate-secure", "example-secret"];
+const PLACEHOLDERS: &[&str] = &[
+    "changeme",
+    "change-me",
+    "change_me",
+    "your-secret",
+    "your_secret",
+    "yoursecret",
+    "placeholder",
+    "generate_secure",
+    "generate-secure",
+    "example-secret",
+];
 
 /// One setting that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +39,11 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { key: key.into(), what: what.into(), source: None }
+        Self {
+            key: key.into(),
+            what: what.into(),
+            source: None,
+        }
     }
 
     pub(super) fn from(mut self, source: impl Into<String>) -> Self {
@@ -84,7 +98,9 @@ impl Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} setting(s) cannot be used:", self.0.len())?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  - {problem}"))
     }
 }
 
@@ -103,7 +119,11 @@ pub(super) fn normalise(config: &mut Config) {
     for host in &mut config.images.allowed_hosts {
         *host = host.trim_end_matches('.').to_ascii_lowercase();
     }
-    for empty in [&mut config.jwt.issuer, &mut config.jwt.audience, &mut config.jwt.public_key] {
+    for empty in [
+        &mut config.jwt.issuer,
+        &mut config.jwt.audience,
+        &mut config.jwt.public_key,
+    ] {
         empty.take_if(|text| text.is_empty());
     }
 }
@@ -120,10 +140,28 @@ fn secrets(config: &Config, problems: &mut Problems) {
     if jwt.public_key.is_none() || jwt.secret.is_some() {
         secret("jwt.secret", jwt.secret.as_ref(), true, strict, problems);
     }
-    secret("jwt.previous_secret", jwt.previous_secret.as_ref(), false, strict, problems);
-    secret("internal.secret", config.internal.secret.as_ref(), true, strict, problems);
+    secret(
+        "jwt.previous_secret",
+        jwt.previous_secret.as_ref(),
+        false,
+        strict,
+        problems,
+    );
+    secret(
+        "internal.secret",
+        config.internal.secret.as_ref(),
+        true,
+        strict,
+        problems,
+    );
     let previous = config.internal.previous_secret.as_ref();
-    secret("internal.previous_secret", previous, false, strict, problems);
+    secret(
+        "internal.previous_secret",
+        previous,
+        false,
+        strict,
+        problems,
+    );
     if let Some(pem) = &jwt.public_key
         && let Err(error) = auth::parse_public_key(pem)
     {
@@ -134,13 +172,22 @@ fn secrets(config: &Config, problems: &mut Problems) {
     }
     for (key, value) in [("jwt.issuer", &jwt.issuer), ("jwt.audience", &jwt.audience)] {
         if value.is_none() {
-            problems.add(key, format!("is missing: {} accepts no token of unknown origin", config.environment));
+            problems.add(
+                key,
+                format!(
+                    "is missing: {} accepts no token of unknown origin",
+                    config.environment
+                ),
+            );
         }
     }
     if let (Some(jwt), Some(internal)) = (&jwt.secret, &config.internal.secret)
         && jwt.expose_secret() == internal.expose_secret()
     {
-        problems.add("internal.secret", "is the same as jwt.secret; a worker must not be able to sign tokens");
+        problems.add(
+            "internal.secret",
+            "is the same as jwt.secret; a worker must not be able to sign tokens",
+        );
     }
 }
 
@@ -153,7 +200,10 @@ fn secret(
 ) {
     let Some(secret) = value.map(SecretString::expose_secret) else {
         if required {
-            problems.add(key, format!("is missing; at least {SHORTEST_SECRET} characters are needed"));
+            problems.add(
+                key,
+                format!("is missing; at least {SHORTEST_SECRET} characters are needed"),
+            );
         }
         return;
     };
@@ -166,7 +216,10 @@ fn secret(
     } else if !strict {
     } else if secret.chars().count() < SHORTEST_SECRET {
         let length = secret.chars().count();
-        problems.add(key, format!("has {length} characters; at least {SHORTEST_SECRET} are needed"));
+        problems.add(
+            key,
+            format!("has {length} characters; at least {SHORTEST_SECRET} are needed"),
+        );
     } else if PLACEHOLDERS.iter().any(|known| lower.contains(known)) || one_character(secret) {
         problems.add(key, "is a default that everyone knows; make a random one");
     }
@@ -181,31 +234,47 @@ fn one_character(secret: &str) -> bool {
 fn addresses(config: &Config, problems: &mut Problems) {
     if let Some(text) = &config.public_url {
         let good = Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+            matches!(url.scheme(), "http" | "https")
+                && url.query().is_none()
+                && url.fragment().is_none()
         });
         if !good {
-            problems.add("public_url", "expected an address such as https://api.example.com");
+            problems.add(
+                "public_url",
+                "expected an address such as https://api.example.com",
+            );
         }
     }
     for text in &config.internal.allowed_ips {
         if auth::parse_network(text).is_none() {
-            problems.add("internal.allowed_ips", format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"));
+            problems.add(
+                "internal.allowed_ips",
+                format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
+            );
         }
     }
     for host in &config.images.allowed_hosts {
         let parsed = Url::parse(&format!("https://{host}/")).ok();
         if parsed.as_ref().and_then(Url::host_str) != Some(host.as_str()) {
-            problems.add("images.allowed_hosts", format!("{host:?} is no host name such as images.example.com"));
+            problems.add(
+                "images.allowed_hosts",
+                format!("{host:?} is no host name such as images.example.com"),
+            );
         }
     }
     for origin in &config.cors.allowed_origins {
         // Browsers send an origin of exactly these parts; anything else would never match.
         let good = Url::parse(origin).is_ok_and(|url| {
             let scheme = url.scheme().len();
-            origin[scheme..].starts_with("://") && !origin[scheme + 3..].contains(['/', '?', '#', '*', '@']) && url.has_host()
+            origin[scheme..].starts_with("://")
+                && !origin[scheme + 3..].contains(['/', '?', '#', '*', '@'])
+                && url.has_host()
         });
         if !good {
-            problems.add("cors.allowed_origins", format!("{origin:?} is no origin such as https://app.example.com"));
+            problems.add(
+                "cors.allowed_origins",
+                format!("{origin:?} is no origin such as https://app.example.com"),
+            );
         }
     }
 }
@@ -216,28 +285,76 @@ fn numbers(config: &Config, problems: &mut Problems) {
     let signalr = &config.signalr;
     let internal_port = config.server.internal_port;
     for (wrong, key, what) in [
-        (internal_port.is_some_and(|p| p != 0 && p == config.server.port), "server.internal_port", "is the public port"),
-        (config.server.max_connections == 0, "server.max_connections", "must be at least 1"),
-        (config.upload.max_bytes == 0, "upload.max_bytes", "must be at least 1"),
-        (config.upload.max_pixels == 0, "upload.max_pixels", "must be at least 1"),
+        (
+            internal_port.is_some_and(|p| p != 0 && p == config.server.port),
+            "server.internal_port",
+            "is the public port",
+        ),
+        (
+            config.server.max_connections == 0,
+            "server.max_connections",
+            "must be at least 1",
+        ),
+        (
+            config.upload.max_bytes == 0,
+            "upload.max_bytes",
+            "must be at least 1",
+        ),
+        (
+            config.upload.max_pixels == 0,
+            "upload.max_pixels",
+            "must be at least 1",
+        ),
         (
             config.upload.max_memory < config.upload.max_bytes.saturating_mul(4),
             "upload.max_memory",
             "must be at least four times upload.max_bytes, which one upload as JSON may take",
         ),
-        (jobs.max_attempts == 0, "jobs.max_attempts", "must be at least 1"),
-        (jobs.lease < second, "jobs.lease", "must be at least a second"),
-        (jobs.deadline < jobs.lease, "jobs.deadline", "must not be shorter than jobs.lease"),
-        (signalr.max_connections_per_user == 0, "signalr.max_connections_per_user", "must be at least 1"),
-        (signalr.keep_alive_interval.is_zero(), "signalr.keep_alive_interval", "must be longer than 0"),
+        (
+            jobs.max_attempts == 0,
+            "jobs.max_attempts",
+            "must be at least 1",
+        ),
+        (
+            jobs.lease < second,
+            "jobs.lease",
+            "must be at least a second",
+        ),
+        (
+            jobs.deadline < jobs.lease,
+            "jobs.deadline",
+            "must not be shorter than jobs.lease",
+        ),
+        (
+            signalr.max_connections_per_user == 0,
+            "signalr.max_connections_per_user",
+            "must be at least 1",
+        ),
+        (
+            signalr.keep_alive_interval.is_zero(),
+            "signalr.keep_alive_interval",
+            "must be longer than 0",
+        ),
         (
             signalr.connection_timeout <= signalr.keep_alive_interval,
             "signalr.connection_timeout",
             "must be longer than signalr.keep_alive_interval",
         ),
-        (config.internal.requests_per_minute == 0, "internal.requests_per_minute", "must be at least 1"),
-        (config.internal.wrong_secrets_per_minute == 0, "internal.wrong_secrets_per_minute", "must be at least 1"),
-        (config.internal.max_waiting_leases == 0, "internal.max_waiting_leases", "must be at least 1"),
+        (
+            config.internal.requests_per_minute == 0,
+            "internal.requests_per_minute",
+            "must be at least 1",
+        ),
+        (
+            config.internal.wrong_secrets_per_minute == 0,
+            "internal.wrong_secrets_per_minute",
+            "must be at least 1",
+        ),
+        (
+            config.internal.max_waiting_leases == 0,
+            "internal.max_waiting_leases",
+            "must be at least 1",
+        ),
     ] {
         if wrong {
             problems.add(key, what);

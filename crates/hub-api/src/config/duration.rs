@@ -7,19 +7,25 @@ use serde::{Deserializer, de};
 /// The longest time that a setting may hold: a hundred years keep every sum in range.
 const LONGEST: f64 = 100.0 * 365.0 * 86_400.0;
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
     struct Visitor;
 
     impl de::Visitor<'_> for Visitor {
         type Value = Duration;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("seconds, or text with a unit such as \"500ms\", \"15s\", \"10m\", \"12h\", \"7d\"")
+            f.write_str(
+                "seconds, or text with a unit such as \"500ms\", \"15s\", \"10m\", \"12h\", \"7d\"",
+            )
         }
 
         fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
             let out_of_range = || E::invalid_value(de::Unexpected::Signed(seconds), &self);
-            u32::try_from(seconds).map_err(|_| out_of_range()).and_then(|s| self.visit_f64(f64::from(s)))
+            u32::try_from(seconds)
+                .map_err(|_| out_of_range())
+                .and_then(|s| self.visit_f64(f64::from(s)))
         }
 
         fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {
@@ -46,7 +52,9 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 
 /// The number and what its unit is in seconds.
 fn split_unit(text: &str) -> Option<(f64, f64)> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = match unit.trim() {
         "ms" => 0.001,
@@ -70,7 +78,9 @@ mod tests {
     }
 
     fn parse(json: &str) -> Option<Duration> {
-        serde_json::from_str::<Holder>(&format!("{{\"time\":{json}}}")).ok().map(|h| h.time)
+        serde_json::from_str::<Holder>(&format!("{{\"time\":{json}}}"))
+            .ok()
+            .map(|h| h.time)
     }
 
     #[test]
@@ -85,9 +95,22 @@ mod tests {
             ("\"12h\"", 43_200.0),
             ("\"7d\"", 604_800.0),
         ] {
-            assert_eq!(parse(json), Some(Duration::from_secs_f64(seconds)), "{json}");
+            assert_eq!(
+                parse(json),
+                Some(Duration::from_secs_f64(seconds)),
+                "{json}"
+            );
         }
-        for json in ["-1", "\"-1s\"", "\"\"", "\"s\"", "\"1w\"", "1e300", "null", "\"1.2.3s\""] {
+        for json in [
+            "-1",
+            "\"-1s\"",
+            "\"\"",
+            "\"s\"",
+            "\"1w\"",
+            "1e300",
+            "null",
+            "\"1.2.3s\"",
+        ] {
             assert_eq!(parse(json), None, "{json}");
         }
     }

@@ -36,6 +36,25 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("PORT", "server.port", Number),
     ("INTERNAL_PORT", "server.internal_port", Number),
     ("Server__MaxConnections", "server.max_connections", Number),
+    (
+        "Server__FirstByteTimeout",
+        "server.first_byte_timeout",
+        Number,
+    ),
+    ("Server__HeaderTimeout", "server.header_timeout", Number),
+    ("Server__IdleTimeout", "server.idle_timeout", Number),
+    (
+        "Server__BodyIdleTimeout",
+        "server.body_idle_timeout",
+        Number,
+    ),
+    ("Server__RequestTimeout", "server.request_timeout", Number),
+    ("Server__UploadTimeout", "server.upload_timeout", Number),
+    (
+        "Internal__MaxWaitingLeases",
+        "internal.max_waiting_leases",
+        Number,
+    ),
     ("Drain__Delay", "drain.delay", Number),
     ("Drain__Spread", "drain.spread", Number),
     ("Drain__Grace", "drain.grace", Number),
@@ -47,10 +66,22 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("Jwt__Leeway", "jwt.leeway", Number),
     ("ZIRAAI_INTERNAL_SECRET", "internal.secret", Secret),
     ("WebAPI__InternalSecret", "internal.secret", Secret),
-    ("WebAPI__PreviousInternalSecret", "internal.previous_secret", Secret),
+    (
+        "WebAPI__PreviousInternalSecret",
+        "internal.previous_secret",
+        Secret,
+    ),
     ("Security__AllowedInternalIPs", "internal.allowed_ips", List),
-    ("Security__InternalRequestsPerMinute", "internal.requests_per_minute", Number),
-    ("Security__WrongSecretsPerMinute", "internal.wrong_secrets_per_minute", Number),
+    (
+        "Security__InternalRequestsPerMinute",
+        "internal.requests_per_minute",
+        Number,
+    ),
+    (
+        "Security__WrongSecretsPerMinute",
+        "internal.wrong_secrets_per_minute",
+        Number,
+    ),
     ("Upload__MaxBytes", "upload.max_bytes", Number),
     ("Upload__MaxPixels", "upload.max_pixels", Number),
     ("Upload__MaxMemory", "upload.max_memory", Number),
@@ -59,11 +90,31 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("Jobs__LeaseSeconds", "jobs.lease", Number),
     ("Jobs__MaxAttempts", "jobs.max_attempts", Number),
     ("Jobs__Deadline", "jobs.deadline", Number),
-    ("SignalR__MaxConnectionsPerUser", "signalr.max_connections_per_user", Number),
-    ("SignalR__KeepAliveInterval", "signalr.keep_alive_interval", Number),
-    ("SignalR__ConnectionTimeout", "signalr.connection_timeout", Number),
-    ("Notifications__EventNames", "notifications.event_names", Text),
-    ("Notifications__Retention", "notifications.retention", Number),
+    (
+        "SignalR__MaxConnectionsPerUser",
+        "signalr.max_connections_per_user",
+        Number,
+    ),
+    (
+        "SignalR__KeepAliveInterval",
+        "signalr.keep_alive_interval",
+        Number,
+    ),
+    (
+        "SignalR__ConnectionTimeout",
+        "signalr.connection_timeout",
+        Number,
+    ),
+    (
+        "Notifications__EventNames",
+        "notifications.event_names",
+        Text,
+    ),
+    (
+        "Notifications__Retention",
+        "notifications.retention",
+        Number,
+    ),
     ("Receipts__Confirm", "receipts.confirm", Text),
     ("Cors__AllowedOrigins", "cors.allowed_origins", List),
     ("SignalR__AllowedOrigins", "cors.allowed_origins", List),
@@ -74,12 +125,17 @@ const TABLE: &[(&str, &str, Kind)] = &[
 
 /// The variable that an operator would set for `key`.
 pub(super) fn variable_of(key: &str) -> Option<&'static str> {
-    TABLE.iter().find(|(_, of, _)| *of == key).map(|(name, _, _)| *name)
+    TABLE
+        .iter()
+        .find(|(_, of, _)| *of == key)
+        .map(|(name, _, _)| *name)
 }
 
 /// Whether the value of `key` must never be shown.
 pub(super) fn is_secret(key: &str) -> bool {
-    TABLE.iter().any(|(_, of, kind)| *of == key && *kind == Secret)
+    TABLE
+        .iter()
+        .any(|(_, of, kind)| *of == key && *kind == Secret)
 }
 
 /// A variable that cannot be taken as it is.
@@ -164,12 +220,18 @@ fn secret(
         return Ok(direct.map(|(name, text)| (name, Value::from(text))));
     };
     if direct.is_some() {
-        return Err((file_name, format!("{name} is set as well; keep one of the two")));
+        return Err((
+            file_name,
+            format!("{name} is set as well; keep one of the two"),
+        ));
     }
     match fs::read_to_string(PathBuf::from(&path)) {
         Ok(text) if text.trim().is_empty() => Err((file_name, format!("the file {path} is empty"))),
         Ok(text) => Ok(Some((file_name, Value::from(text.trim().to_owned())))),
-        Err(error) => Err((file_name, format!("the file {path} cannot be read: {error}"))),
+        Err(error) => Err((
+            file_name,
+            format!("the file {path} cannot be read: {error}"),
+        )),
     }
 }
 
@@ -184,7 +246,11 @@ fn list(variables: &[(String, String)], name: &str, direct: Option<(String, Stri
         .collect();
     if indexed.is_empty() {
         let (name, text) = direct?;
-        let items: Vec<&str> = text.split(',').map(str::trim).filter(|i| !i.is_empty()).collect();
+        let items: Vec<&str> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|i| !i.is_empty())
+            .collect();
         return Some((name, Value::from(items)));
     }
     indexed.sort_by_key(|(index, _)| *index);
@@ -197,7 +263,10 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     fn last<'a>(settings: &'a [Setting], key: &str) -> &'a Value {
@@ -216,18 +285,33 @@ mod tests {
         ]));
         assert!(bad.is_empty());
         assert_eq!(last(&settings, "internal.secret").as_str(), Some("abc"));
-        let origins = last(&settings, "cors.allowed_origins").as_array().unwrap().to_vec();
+        let origins = last(&settings, "cors.allowed_origins")
+            .as_array()
+            .unwrap()
+            .to_vec();
         let origins: Vec<_> = origins.iter().filter_map(|v| v.as_str()).collect();
         assert_eq!(origins, ["https://a", "https://b", "https://c"]);
-        assert_eq!(last(&settings, "internal.allowed_ips").as_array().unwrap().len(), 2);
+        assert_eq!(
+            last(&settings, "internal.allowed_ips")
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
     }
 
     #[test]
     fn the_first_name_in_the_table_wins_and_empty_is_absent() {
-        let both = [("WebAPI__InternalSecret", "second"), ("ZIRAAI_INTERNAL_SECRET", "first")];
+        let both = [
+            ("WebAPI__InternalSecret", "second"),
+            ("ZIRAAI_INTERNAL_SECRET", "first"),
+        ];
         let (both, _) = settings(&variables(&both));
         assert_eq!(last(&both, "internal.secret").as_str(), Some("first"));
-        let empty = [("WebAPI__InternalSecret", "second"), ("ZIRAAI_INTERNAL_SECRET", " ")];
+        let empty = [
+            ("WebAPI__InternalSecret", "second"),
+            ("ZIRAAI_INTERNAL_SECRET", " "),
+        ];
         let (empty, _) = settings(&variables(&empty));
         assert_eq!(last(&empty, "internal.secret").as_str(), Some("second"));
     }

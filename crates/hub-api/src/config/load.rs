@@ -69,7 +69,10 @@ impl Sources {
             .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
             .collect();
         let config_dir = env::var_os("CONFIG_DIR").map_or_else(|| "config".into(), PathBuf::from);
-        Self { config_dir, variables }
+        Self {
+            config_dir,
+            variables,
+        }
     }
 }
 
@@ -89,7 +92,9 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let mut config: Config = match figment.extract() {
         Ok(config) => config,
         Err(error) => {
-            error.into_iter().for_each(|error| problems.push(problem_of(&error)));
+            error
+                .into_iter()
+                .for_each(|error| problems.push(problem_of(&error)));
             return Err(ConfigError::Invalid(problems));
         }
     };
@@ -104,7 +109,11 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
             problem.source.get_or_insert_with(|| source_of(metadata));
         }
     }
-    if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError::Invalid(problems))
+    }
 }
 
 /// `hub-api.toml` first, then `hub-api.*.toml` by name.
@@ -112,7 +121,12 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(ConfigError::Folder { path: dir.to_owned(), source }),
+        Err(source) => {
+            return Err(ConfigError::Folder {
+                path: dir.to_owned(),
+                source,
+            });
+        }
     };
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -156,8 +170,15 @@ mod tests {
     fn sources(dir: &Path, pairs: &[(&str, &str)]) -> Sources {
         let data = dir.join("data");
         let mut variables = vec![("DATA_DIR".to_owned(), data.to_str().unwrap().to_owned())];
-        variables.extend(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
-        Sources { config_dir: dir.to_owned(), variables }
+        variables.extend(
+            pairs
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned())),
+        );
+        Sources {
+            config_dir: dir.to_owned(),
+            variables,
+        }
     }
 
     fn refusal(sources: &Sources) -> String {
@@ -168,9 +189,14 @@ mod tests {
     fn production_is_the_default_and_lists_every_problem_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let text = refusal(&sources(dir.path(), &[]));
-        for needed in
-            ["jwt.secret", "internal.secret", "jwt.issuer", "jwt.audience", "Jwt__Secret", "ZIRAAI_INTERNAL_SECRET"]
-        {
+        for needed in [
+            "jwt.secret",
+            "internal.secret",
+            "jwt.issuer",
+            "jwt.audience",
+            "Jwt__Secret",
+            "ZIRAAI_INTERNAL_SECRET",
+        ] {
             assert!(text.contains(needed), "{needed} in {text}");
         }
     }
@@ -178,10 +204,17 @@ mod tests {
     #[test]
     fn unsafe_secrets_are_refused_by_key_and_never_shown() {
         let dir = tempfile::tempdir().unwrap();
-        for secret in ["too short, 24 characters", "${ZIRAAI_INTERNAL_SECRET_OF_THE_PRODUCTION}", "<GENERATE_SECURE_SECRET_AND_PUT_IT_HERE>"] {
+        for secret in [
+            "too short, 24 characters",
+            "${ZIRAAI_INTERNAL_SECRET_OF_THE_PRODUCTION}",
+            "<GENERATE_SECURE_SECRET_AND_PUT_IT_HERE>",
+        ] {
             let text = refusal(&sources(dir.path(), &[("WebAPI__InternalSecret", secret)]));
             assert!(text.contains("internal.secret"), "{text}");
-            assert!(text.contains("environment variable WebAPI__InternalSecret"), "{text}");
+            assert!(
+                text.contains("environment variable WebAPI__InternalSecret"),
+                "{text}"
+            );
             assert!(!text.contains(secret), "{text}");
         }
     }
@@ -201,21 +234,47 @@ mod tests {
     #[test]
     fn the_environment_beats_files_and_files_beat_defaults() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("hub-api.toml"), "[server]\nport = 1111\n[jobs]\nmax_attempts = 7\n").unwrap();
-        fs::write(dir.path().join("hub-api.local.toml"), "[jobs]\nmax_attempts = 8\n").unwrap();
+        fs::write(
+            dir.path().join("hub-api.toml"),
+            "[server]\nport = 1111\n[jobs]\nmax_attempts = 7\n",
+        )
+        .unwrap();
+        fs::write(
+            dir.path().join("hub-api.local.toml"),
+            "[jobs]\nmax_attempts = 8\n",
+        )
+        .unwrap();
         fs::write(dir.path().join("other.toml"), "nonsense = 1\n").unwrap();
-        let config =
-            load(&sources(dir.path(), &[("ASPNETCORE_ENVIRONMENT", "Development"), ("PORT", "2222")])).unwrap();
+        let config = load(&sources(
+            dir.path(),
+            &[("ASPNETCORE_ENVIRONMENT", "Development"), ("PORT", "2222")],
+        ))
+        .unwrap();
         assert_eq!((config.server.port, config.jobs.max_attempts), (2222, 8));
     }
 
     #[test]
     fn a_wrong_value_is_named_with_its_source() {
         let dir = tempfile::tempdir().unwrap();
-        let text = refusal(&sources(dir.path(), &[("PORT", "eighty"), ("ASPNETCORE_ENVIRONMENT", "Development")]));
-        assert!(text.contains("server.port") && text.contains("environment variable PORT"), "{text}");
+        let text = refusal(&sources(
+            dir.path(),
+            &[
+                ("PORT", "eighty"),
+                ("ASPNETCORE_ENVIRONMENT", "Development"),
+            ],
+        ));
+        assert!(
+            text.contains("server.port") && text.contains("environment variable PORT"),
+            "{text}"
+        );
         fs::write(dir.path().join("hub-api.toml"), "[server]\nprot = 1\n").unwrap();
-        let text = refusal(&sources(dir.path(), &[("ASPNETCORE_ENVIRONMENT", "Development")]));
-        assert!(text.contains("prot") && text.contains("hub-api.toml"), "{text}");
+        let text = refusal(&sources(
+            dir.path(),
+            &[("ASPNETCORE_ENVIRONMENT", "Development")],
+        ));
+        assert!(
+            text.contains("prot") && text.contains("hub-api.toml"),
+            "{text}"
+        );
     }
 }

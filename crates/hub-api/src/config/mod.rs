@@ -121,9 +121,7 @@ impl<'de> Deserialize<'de> for Environment {
         [Self::Development, Self::Staging, Self::Production]
             .into_iter()
             .find(|environment| environment.to_string().eq_ignore_ascii_case(name.trim()))
-            .ok_or_else(|| {
-                serde::de::Error::custom("expected Development, Staging or Production")
-            })
+            .ok_or_else(|| serde::de::Error::custom("expected Development, Staging or Production"))
     }
 }
 
@@ -144,6 +142,9 @@ pub struct ServerConfig {
     /// Until a request's head is complete.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
+    /// Between two requests.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
     /// Between two pieces of a request's body.
     #[serde(with = "duration")]
     pub body_idle_timeout: Duration,

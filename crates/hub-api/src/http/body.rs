@@ -20,7 +20,9 @@ pub(crate) struct Bounds {
 
 /// Refuses a body that says itself that it is too long.
 pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), ApiError> {
-    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let told = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
     match told.and_then(|text| text.parse::<u64>().ok()) {
         Some(length) if length > limit as u64 => Err(ApiError::too_large("body", limit)),
         _ => Ok(()),

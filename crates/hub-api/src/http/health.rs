@@ -85,7 +85,13 @@ impl Health {
         delivery: Delivery,
         shutdown: Shutdown,
     ) -> Self {
-        Self { store, images, delivery, shutdown, last: Mutex::default() }
+        Self {
+            store,
+            images,
+            delivery,
+            shutdown,
+            last: Mutex::default(),
+        }
     }
 
     async fn report(&self) -> Arc<HealthReport> {
@@ -98,9 +104,18 @@ impl Health {
             return Arc::clone(report);
         }
         let start = Instant::now();
-        let checks: [HealthCheck; 4] =
-            tokio::join!(self.database(), self.image_store(), self.jobs(), self.signalr()).into();
-        let status = checks.iter().map(|check| check.status).max().unwrap_or(HealthStatus::Healthy);
+        let checks: [HealthCheck; 4] = tokio::join!(
+            self.database(),
+            self.image_store(),
+            self.jobs(),
+            self.signalr()
+        )
+        .into();
+        let status = checks
+            .iter()
+            .map(|check| check.status)
+            .max()
+            .unwrap_or(HealthStatus::Healthy);
         let report = Arc::new(HealthReport {
             status,
             checks: checks.into(),
@@ -124,9 +139,13 @@ impl Health {
                 let data = json!({"queuedWrites": health.queued_writes, "readMs": health.read.as_secs_f64() * 1e3});
                 check("database", status, description, start, data)
             }
-            Ok(Err(_)) => {
-                check("database", HealthStatus::Unhealthy, "The database fails", start, Value::Null)
-            }
+            Ok(Err(_)) => check(
+                "database",
+                HealthStatus::Unhealthy,
+                "The database fails",
+                start,
+                Value::Null,
+            ),
             Err(_) => hanging("database", start),
         }
     }
@@ -146,7 +165,8 @@ impl Health {
         let start = Instant::now();
         match timeout(PATIENCE, self.store.queue_stats()).await {
             Ok(Ok(stats)) => {
-                let (status, description) = if stats.ready > 0 && stats.oldest_ready > LONG_UNTAKEN {
+                let (status, description) = if stats.ready > 0 && stats.oldest_ready > LONG_UNTAKEN
+                {
                     (HealthStatus::Degraded, "Jobs wait and no worker takes them")
                 } else {
                     (HealthStatus::Healthy, "Jobs are taken")
@@ -161,9 +181,13 @@ impl Health {
                 });
                 check("jobs", status, description, start, data)
             }
-            Ok(Err(_)) => {
-                check("jobs", HealthStatus::Unhealthy, "The database fails", start, Value::Null)
-            }
+            Ok(Err(_)) => check(
+                "jobs",
+                HealthStatus::Unhealthy,
+                "The database fails",
+                start,
+                Value::Null,
+            ),
             Err(_) => hanging("jobs", start),
         }
     }
@@ -171,7 +195,13 @@ impl Health {
     async fn signalr(&self) -> HealthCheck {
         let start = Instant::now();
         let data = json!({"connections": self.delivery.open_connections()});
-        check("signalr", HealthStatus::Healthy, "SignalR Hub is operational", start, data)
+        check(
+            "signalr",
+            HealthStatus::Healthy,
+            "SignalR Hub is operational",
+            start,
+            data,
+        )
     }
 }
 
@@ -186,11 +216,23 @@ fn check(
         Value::Object(data) => data,
         _ => Map::new(),
     };
-    HealthCheck { name, status, description, duration_ms: millis(start), data }
+    HealthCheck {
+        name,
+        status,
+        description,
+        duration_ms: millis(start),
+        data,
+    }
 }
 
 fn hanging(name: &'static str, start: Instant) -> HealthCheck {
-    check(name, HealthStatus::Unhealthy, "It does not answer in time", start, Value::Null)
+    check(
+        name,
+        HealthStatus::Unhealthy,
+        "It does not answer in time",
+        start,
+        Value::Null,
+    )
 }
 
 fn millis(start: Instant) -> f64 {
@@ -203,7 +245,10 @@ fn answer<T: Serialize>(status: HealthStatus, body: T) -> Response {
         HealthStatus::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut response = (code, Json(body)).into_response();
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache"));
+    response.headers_mut().insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-cache"),
+    );
     response
 }
 
@@ -235,7 +280,10 @@ pub(crate) async fn api_health(health: State<Arc<Health>>) -> Response {
 /// Looks at nothing else: a restart heals no database.
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200)))]
 pub(crate) async fn live() -> Response {
-    answer(HealthStatus::Healthy, json!({"status": HealthStatus::Healthy}))
+    answer(
+        HealthStatus::Healthy,
+        json!({"status": HealthStatus::Healthy}),
+    )
 }
 
 /// Whether new clients may be sent here

@@ -44,16 +44,28 @@ where
 
 /// Whether the body is declared as JSON (RFC 6838 section 4.2.8: `+json` is).
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(text) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// Reads `bytes` as JSON.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // serde would take an array for the members of a struct in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::invalid("body", "it is an array", "an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| wrong(&error.path().to_string(), error.inner()))?;
@@ -94,9 +106,9 @@ pub(crate) fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(members) => {
-            members.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
-        }
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| name.contains('\0') || has_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -112,8 +124,11 @@ mod tests {
         for (json, field) in [
             ("{}", "workerId"),
             (r#"{"workerId":1,"maxJobs":1,"waitSeconds":1}"#, "workerId"),
-            (r#"{"workerId":"a","maxJobs":-1,"waitSeconds":1}"#, "maxJobs"),
-            ("[]", "workerId"),
+            (
+                r#"{"workerId":"a","maxJobs":-1,"waitSeconds":1}"#,
+                "maxJobs",
+            ),
+            ("[\"w\", 1, 1]", "body"),
             ("7", "body"),
         ] {
             let error = parse::<LeaseRequest>(json.as_bytes()).unwrap_err();
@@ -125,7 +140,14 @@ mod tests {
     fn what_is_no_json_is_refused() {
         let nested = "[".repeat(100_000);
         for text in [
-            "", "{", "NaN", "1e400", "\u{feff}{}", "{} x", "\"\\ud800\"", &nested,
+            "",
+            "{",
+            "NaN",
+            "1e400",
+            "\u{feff}{}",
+            "{} x",
+            "\"\\ud800\"",
+            &nested,
         ] {
             let status = parse::<Value>(text.as_bytes()).unwrap_err().status();
             assert_eq!(status, 400, "{}", &text[..text.len().min(20)]);
@@ -135,7 +157,12 @@ mod tests {
 
     #[test]
     fn nul_is_found_anywhere() {
-        for json in [r#""\u0000""#, r#"[["a\u0000"]]"#, r#"{"a\u0000":1}"#, r#"{"a":{"b":"\u0000"}}"#] {
+        for json in [
+            r#""\u0000""#,
+            r#"{"a":["a\u0000"]}"#,
+            r#"{"a\u0000":1}"#,
+            r#"{"a":{"b":"\u0000"}}"#,
+        ] {
             assert!(has_nul(&parse(json.as_bytes()).unwrap()), "{json}");
         }
         assert!(!has_nul(&parse(br#"{"a":["b\n"]}"#).unwrap()));

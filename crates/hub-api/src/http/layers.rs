@@ -29,7 +29,10 @@ const PREFLIGHT_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// Puts `router` into everything that surrounds a route, from the inside out.
 pub(super) fn surround(router: Router, config: &Config) -> Router {
-    let secure = config.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
+    let secure = config
+        .public_url
+        .as_deref()
+        .is_some_and(|url| url.starts_with("https:"));
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(secure, headers))
@@ -38,8 +41,12 @@ pub(super) fn surround(router: Router, config: &Config) -> Router {
 
 /// CORS for the public routes: exact origins, with credentials.
 pub(super) fn cors(config: &Config) -> Option<CorsLayer> {
-    let origins: Vec<HeaderValue> =
-        config.cors.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let origins: Vec<HeaderValue> = config
+        .cors
+        .allowed_origins
+        .iter()
+        .filter_map(|origin| origin.parse().ok())
+        .collect();
     (!origins.is_empty()).then(|| {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
@@ -101,7 +108,10 @@ async fn headers(State(secure): State<bool>, request: Request, next: Next) -> Re
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(X_FRAME_OPTIONS, "DENY");
     set(REFERRER_POLICY, "no-referrer");
-    set(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    set(
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    );
     set(CACHE_CONTROL, "no-store");
     if secure {
         set(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
@@ -120,7 +130,10 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
 
 /// What no route serves.
 pub(super) async fn not_found() -> ApiError {
-    ApiError::new(Kind::NOT_FOUND, "No such path. /openapi.json lists what there is.")
+    ApiError::new(
+        Kind::NOT_FOUND,
+        "No such path. /openapi.json lists what there is.",
+    )
 }
 
 /// What a route does not do.

@@ -27,12 +27,19 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(bytes: usize) -> Self {
         let pieces = bytes.div_ceil(PIECE).min(Semaphore::MAX_PERMITS);
-        Self { pieces: Arc::new(Semaphore::new(pieces)), patience: PATIENCE }
+        Self {
+            pieces: Arc::new(Semaphore::new(pieces)),
+            patience: PATIENCE,
+        }
     }
 
     /// Nothing is taken yet.
     pub(crate) fn share(&self) -> Share {
-        Share { memory: self.clone(), taken: None, bytes: 0 }
+        Share {
+            memory: self.clone(),
+            taken: None,
+            bytes: 0,
+        }
     }
 }
 
@@ -47,7 +54,10 @@ pub(crate) struct Share {
 impl Share {
     /// Takes `bytes` more.
     pub(crate) async fn take(&mut self, bytes: usize) -> Result<(), ApiError> {
-        let held = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let held = self
+            .taken
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
         self.bytes += bytes;
         let missing = self.bytes.div_ceil(PIECE).saturating_sub(held);
         if missing == 0 {
@@ -73,7 +83,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_is_bounded_and_given_back() {
-        let memory = Memory { patience: Duration::from_millis(5), ..Memory::new(4 * PIECE) };
+        let memory = Memory {
+            patience: Duration::from_millis(5),
+            ..Memory::new(4 * PIECE)
+        };
         let mut first = memory.share();
         first.take(3 * PIECE - 1).await.unwrap();
         first.take(1).await.unwrap();

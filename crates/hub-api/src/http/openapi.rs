@@ -46,7 +46,10 @@ struct Document;
 pub(super) fn base() -> OpenApi {
     let mut document = Document::openapi();
     let components = document.components.get_or_insert_default();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let secret = ApiKey::Header(ApiKeyValue::with_description(
         "X-Internal-Secret",
@@ -79,6 +82,9 @@ pub(super) async fn openapi_json(Extension(document): Extension<Rendered>) -> Re
     let mut response = Body::from(Bytes::clone(&document.0)).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=300"),
+    );
     response
 }

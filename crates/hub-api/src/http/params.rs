@@ -21,7 +21,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = path_parameter(parts, state).await?;
         parse_id(&text).map(Self).ok_or_else(|| {
-            ApiError::invalid("id", "it is no id", "an integer from 1 to 9223372036854775807")
+            ApiError::invalid(
+                "id",
+                "it is no id",
+                "an integer from 1 to 9223372036854775807",
+            )
         })
     }
 }
@@ -46,7 +50,11 @@ async fn path_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<
     let parameters = RawPathParams::from_request_parts(parts, state)
         .await
         .map_err(|_| ApiError::invalid("id", "it is not valid UTF-8", "an id"))?;
-    Ok(parameters.iter().next().map(|(_, text)| text.to_owned()).unwrap_or_default())
+    Ok(parameters
+        .iter()
+        .next()
+        .map(|(_, text)| text.to_owned())
+        .unwrap_or_default())
 }
 
 /// Digits only, so that each id has one spelling.
@@ -72,7 +80,11 @@ impl Query {
         let url = reqwest::Url::parse(&format!("http://host/?{query}"));
         Self(url.map_or_else(
             |_| Vec::new(),
-            |url| url.query_pairs().map(|(n, v)| (n.into_owned(), v.into_owned())).collect(),
+            |url| {
+                url.query_pairs()
+                    .map(|(n, v)| (n.into_owned(), v.into_owned()))
+                    .collect()
+            },
         ))
     }
 
@@ -89,16 +101,21 @@ impl Query {
     /// The parameter `name` as an integer.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.text(name)?
-            .map(|text| text.parse().map_err(|_| ApiError::invalid(name, "it is no integer", "an integer")))
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| ApiError::invalid(name, "it is no integer", "an integer"))
+            })
             .transpose()
     }
 
     /// An integer from 0 on.
     pub(crate) fn position(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.integer(name)? {
-            Some(number) if number < 0 => {
-                Err(ApiError::invalid(name, "it is negative", "an integer from 0 on"))
-            }
+            Some(number) if number < 0 => Err(ApiError::invalid(
+                name,
+                "it is negative",
+                "an integer from 0 on",
+            )),
             number => Ok(number),
         }
     }
@@ -114,12 +131,13 @@ impl Query {
 /// The `Idempotency-Key` header.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut all = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(first) = all.next() else { return Ok(None) };
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
     let text = first.to_str().unwrap_or_default();
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    let good = all.next().is_none()
-        && visible
-        && (1..=LONGEST_IDEMPOTENCY_KEY).contains(&text.len());
+    let good =
+        all.next().is_none() && visible && (1..=LONGEST_IDEMPOTENCY_KEY).contains(&text.len());
     if good {
         return Ok(Some(text.to_owned()));
     }
@@ -139,17 +157,38 @@ mod tests {
     fn an_id_has_one_spelling() {
         assert_eq!(parse_id("1"), Some(1));
         assert_eq!(parse_id("9223372036854775807"), Some(i64::MAX));
-        for text in ["", "0", "-1", "+1", "01", "1.0", "abc", "9223372036854775808", "١"] {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "01",
+            "1.0",
+            "abc",
+            "9223372036854775808",
+            "١",
+        ] {
             assert_eq!(parse_id(text), None, "{text}");
         }
     }
 
     #[test]
     fn limits_are_clamped_and_nonsense_is_refused() {
-        for (query, limit) in [("", 20), ("limit=0", 1), ("limit=-5", 1), ("limit=7", 7), ("limit=1000000000", 100)] {
+        for (query, limit) in [
+            ("", 20),
+            ("limit=0", 1),
+            ("limit=-5", 1),
+            ("limit=7", 7),
+            ("limit=1000000000", 100),
+        ] {
             assert_eq!(Query::parse(query).limit().unwrap(), limit, "{query}");
         }
-        for query in ["limit=x", "limit=", "limit=1&limit=2", "limit=99999999999999999999"] {
+        for query in [
+            "limit=x",
+            "limit=",
+            "limit=1&limit=2",
+            "limit=99999999999999999999",
+        ] {
             assert!(Query::parse(query).limit().is_err(), "{query}");
         }
     }
@@ -158,7 +197,10 @@ mod tests {
     fn idempotency_keys_are_visible_ascii() {
         let with = |value: &[u8]| {
             let mut headers = HeaderMap::new();
-            headers.insert(IDEMPOTENCY_KEY, http::HeaderValue::from_bytes(value).unwrap());
+            headers.insert(
+                IDEMPOTENCY_KEY,
+                http::HeaderValue::from_bytes(value).unwrap(),
+            );
             idempotency_key(&headers)
         };
         assert_eq!(with(b"a-1").unwrap().as_deref(), Some("a-1"));

@@ -48,7 +48,6 @@ kinds! {
     TIMEOUT: REQUEST_TIMEOUT, "timeout", "The request took too long";
     IDEMPOTENCY: CONFLICT, "idempotency-key-reused", "The idempotency key was used for another request";
     STALE_ATTEMPT: CONFLICT, "stale-attempt", "The attempt is no longer the job's";
-    ENDED: CONFLICT, "already-ended", "The job has ended already";
     TOO_LARGE: PAYLOAD_TOO_LARGE, "too-large", "The request is too large";
     MEDIA_TYPE: UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "This type of content is not accepted";
     UNPROCESSABLE: UNPROCESSABLE_ENTITY, "unprocessable", "The request contradicts what is known";
@@ -91,14 +90,21 @@ impl ApiError {
         accepted: impl Into<String>,
     ) -> Self {
         let (detail, accepted) = (detail.into(), accepted.into());
-        let field = FieldError { field: field.into(), detail, accepted };
+        let field = FieldError {
+            field: field.into(),
+            detail,
+            accepted,
+        };
         Self::fields(kind, vec![field])
     }
 
     /// A problem with several fields; at least one.
     pub(crate) fn fields(kind: Kind, errors: Vec<FieldError>) -> Self {
         let detail = errors.first().map_or_else(String::new, |first| {
-            format!("{}: {}. Accepted: {}.", first.field, first.detail, first.accepted)
+            format!(
+                "{}: {}. Accepted: {}.",
+                first.field, first.detail, first.accepted
+            )
         });
         let mut error = Self::new(kind, detail);
         error.0.problem.errors = errors;
@@ -119,7 +125,10 @@ impl ApiError {
         tracing::debug!(%refusal, "request refused");
         let (detail, challenge) = match refusal {
             Refusal::Missing => ("Send the header Authorization: Bearer <token>.", "Bearer"),
-            _ => ("The bearer token is not valid.", "Bearer error=\"invalid_token\""),
+            _ => (
+                "The bearer token is not valid.",
+                "Bearer error=\"invalid_token\"",
+            ),
         };
         let mut error = Self::new(Kind::NOT_SIGNED_IN, detail);
         error.0.challenge = Some(challenge);
@@ -131,7 +140,12 @@ impl ApiError {
     }
 
     pub(crate) fn too_large(field: &str, limit: usize) -> Self {
-        Self::field(Kind::TOO_LARGE, field, "it is too large", format!("at most {limit} bytes"))
+        Self::field(
+            Kind::TOO_LARGE,
+            field,
+            "it is too large",
+            format!("at most {limit} bytes"),
+        )
     }
 
     pub(crate) fn too_many(retry_after: u32) -> Self {

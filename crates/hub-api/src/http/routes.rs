@@ -61,7 +61,10 @@ fn internal_calls() -> OpenApiRouter<AppState> {
         .routes(routes!(internal::retry::retry_job))
         .routes(routes!(internal::image::internal_image))
         .routes(routes!(internal::overlay::put_overlay))
-        .routes(routes!(internal::connections::list_connections, internal::connections::close_connections))
+        .routes(routes!(
+            internal::connections::list_connections,
+            internal::connections::close_connections
+        ))
 }
 
 /// The OpenAPI document of all routes.
@@ -102,7 +105,9 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
             .method_not_allowed_fallback(layers::method_not_allowed)
     };
     let gate = middleware::from_fn_with_state(Arc::clone(&state.verifier), hub_gate);
-    let public = base(public).layer(hub.layer(plant_analysis::PATH)).layer(gate);
+    let public = base(public)
+        .layer(hub.layer(plant_analysis::PATH))
+        .layer(gate);
     let mut public = layers::surround(public, config);
     if let Some(cors) = layers::cors(config) {
         public = public.layer(cors);
@@ -123,7 +128,10 @@ mod tests {
         assert!(!references.is_empty());
         for reference in references {
             let pointer = reference.trim_start_matches('#');
-            assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+            assert!(
+                document.pointer(pointer).is_some(),
+                "{reference} leads nowhere"
+            );
         }
         let mut ids = std::collections::HashSet::new();
         for (path, item) in document["paths"].as_object().unwrap() {
@@ -133,7 +141,10 @@ mod tests {
                 let responses = operation["responses"].as_object().unwrap();
                 assert!(!responses.is_empty(), "{method} {path}");
                 let named = path.matches('{').count();
-                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                let parameters = operation["parameters"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
                 let in_path = parameters.iter().filter(|p| p["in"] == "path").count();
                 assert_eq!(named, in_path, "{method} {path}");
             }

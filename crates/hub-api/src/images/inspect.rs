@@ -39,7 +39,9 @@ impl MediaType {
     }
 
     pub(super) fn of_extension(text: &str) -> Option<Self> {
-        [Self::Jpeg, Self::Png, Self::Webp].into_iter().find(|kind| kind.extension() == text)
+        [Self::Jpeg, Self::Png, Self::Webp]
+            .into_iter()
+            .find(|kind| kind.extension() == text)
     }
 
     fn format(self) -> ImageFormat {
@@ -117,7 +119,11 @@ pub fn inspect(bytes: &[u8], max_pixels: u64) -> Result<Inspected, Rejection> {
     if !whole {
         return Err(Rejection::Truncated);
     }
-    Ok(Inspected { media_type, width, height })
+    Ok(Inspected {
+        media_type,
+        width,
+        height,
+    })
 }
 
 fn dimensions(bytes: &[u8], media_type: MediaType) -> Option<(u32, u32)> {
@@ -191,7 +197,9 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
                 return scan.windows(2).any(|pair| pair == [0xff, 0xd9]);
             }
             _ => {
-                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return false };
+                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else {
+                    return false;
+                };
                 at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
             }
         }
@@ -205,7 +213,10 @@ fn png_has_end(bytes: &[u8]) -> bool {
     let mut at = PNG_SIGNATURE.len();
     while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at + 8) {
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        let Some(end) = at.checked_add(FRAME + length).filter(|end| *end <= bytes.len()) else {
+        let Some(end) = at
+            .checked_add(FRAME + length)
+            .filter(|end| *end <= bytes.len())
+        else {
             return false;
         };
         if kind == b"IEND" {
@@ -218,9 +229,12 @@ fn png_has_end(bytes: &[u8]) -> bool {
 
 /// The container names its own length (RFC 9649, section 2.4).
 fn webp_is_complete(bytes: &[u8]) -> bool {
-    let Some(&[a, b, c, d]) = bytes.get(4..8) else { return false };
+    let Some(&[a, b, c, d]) = bytes.get(4..8) else {
+        return false;
+    };
     let told = u32::from_le_bytes([a, b, c, d]) as usize;
-    told.checked_add(8).is_some_and(|length| length >= 20 && length <= bytes.len())
+    told.checked_add(8)
+        .is_some_and(|length| length >= 20 && length <= bytes.len())
 }
 
 #[cfg(test)]
@@ -228,7 +242,8 @@ mod tests {
     use super::*;
 
     fn drawn(format: ImageFormat) -> Vec<u8> {
-        let picture = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 90]));
+        let picture =
+            image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 90]));
         let mut bytes = Cursor::new(Vec::new());
         picture.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
@@ -244,7 +259,14 @@ mod tests {
     fn whole_pictures_are_accepted() {
         for (media_type, format) in ALL {
             let found = inspect(&drawn(format), 10_000).unwrap();
-            assert_eq!(found, Inspected { media_type, width: 64, height: 48 });
+            assert_eq!(
+                found,
+                Inspected {
+                    media_type,
+                    width: 64,
+                    height: 48
+                }
+            );
         }
     }
 
@@ -253,7 +275,10 @@ mod tests {
         for (_, format) in ALL {
             let whole = drawn(format);
             for length in 0..whole.len() - 1 {
-                assert!(inspect(&whole[..length], 10_000).is_err(), "{format:?} cut at {length}");
+                assert!(
+                    inspect(&whole[..length], 10_000).is_err(),
+                    "{format:?} cut at {length}"
+                );
             }
         }
     }
@@ -269,7 +294,13 @@ mod tests {
     fn too_many_pixels_are_refused_from_the_header() {
         for (_, format) in ALL {
             let refused = inspect(&drawn(format), 64 * 48 - 1).unwrap_err();
-            assert_eq!(refused, Rejection::TooManyPixels { width: 64, height: 48 });
+            assert_eq!(
+                refused,
+                Rejection::TooManyPixels {
+                    width: 64,
+                    height: 48
+                }
+            );
         }
         // A PNG of a few bytes that claims four thousand million pixels.
         let mut bomb = drawn(ImageFormat::Png);
@@ -282,8 +313,14 @@ mod tests {
         for (bytes, name) in [
             (&b"GIF89a"[..], "a GIF"),
             (b"PK\x03\x04", "a zip archive"),
-            (b"  <svg xmlns=\"http://www.w3.org/2000/svg\"/>", "an SVG or another XML or HTML text"),
-            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>", "an SVG or another XML or HTML text"),
+            (
+                b"  <svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+                "an SVG or another XML or HTML text",
+            ),
+            (
+                b"\xef\xbb\xbf<?xml version=\"1.0\"?>",
+                "an SVG or another XML or HTML text",
+            ),
             (b"\0\0\0\x18ftypheic", "a HEIC photo"),
             (b"hello", "no known picture"),
             (b"RIFF\0\0\0\0WAVE", "no known picture"),

@@ -43,7 +43,9 @@ impl LocalImages {
     }
 
     pub(super) async fn read(&self, key: &str) -> Result<Option<StoredImage>, ImageStoreError> {
-        let Some((path, media_type)) = self.path_of(key) else { return Ok(None) };
+        let Some((path, media_type)) = self.path_of(key) else {
+            return Ok(None);
+        };
         let file = match tokio::fs::File::open(path).await {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -51,11 +53,17 @@ impl LocalImages {
         };
         let length = file.metadata().await?.len();
         let body = Body::from_stream(ReaderStream::with_capacity(file, READ_BUFFER));
-        Ok(Some(StoredImage { media_type, length, body }))
+        Ok(Some(StoredImage {
+            media_type,
+            length,
+            body,
+        }))
     }
 
     pub(super) async fn remove(&self, key: &str) {
-        let Some((path, _)) = self.path_of(key) else { return };
+        let Some((path, _)) = self.path_of(key) else {
+            return;
+        };
         if let Err(error) = tokio::fs::remove_file(path).await {
             tracing::warn!(image.key = key, %error, "an image could not be removed");
         }
@@ -126,10 +134,16 @@ mod tests {
     async fn what_was_put_is_read_until_it_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let images = LocalImages::open(dir.path().join("a/b")).await.unwrap();
-        let key = images.put(Bytes::from_static(b"photo"), MediaType::Png).await.unwrap();
+        let key = images
+            .put(Bytes::from_static(b"photo"), MediaType::Png)
+            .await
+            .unwrap();
         let image = images.read(&key).await.unwrap().unwrap();
         assert_eq!((image.media_type, image.length), (MediaType::Png, 5));
-        assert_eq!(image.body.collect().await.unwrap().to_bytes().as_ref(), b"photo");
+        assert_eq!(
+            image.body.collect().await.unwrap().to_bytes().as_ref(),
+            b"photo"
+        );
         images.probe().await.unwrap();
         images.remove(&key).await;
         assert!(images.read(&key).await.unwrap().is_none());
@@ -140,7 +154,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("secret.png"), b"x").unwrap();
         let images = LocalImages::open(dir.path().join("images")).await.unwrap();
-        for key in ["", "../secret.png", "secret.png", "00000000000000000000000000000000/../x.png", "é0000000000000000000000000000000.png"] {
+        for key in [
+            "",
+            "../secret.png",
+            "secret.png",
+            "00000000000000000000000000000000/../x.png",
+            "é0000000000000000000000000000000.png",
+        ] {
             assert!(images.read(key).await.unwrap().is_none(), "{key}");
         }
     }

@@ -54,7 +54,11 @@ impl ImageStore {
     ///
     /// # Errors
     /// [`ImageStoreError`]; nothing was kept then.
-    pub async fn put(&self, image: Bytes, media_type: MediaType) -> Result<String, ImageStoreError> {
+    pub async fn put(
+        &self,
+        image: Bytes,
+        media_type: MediaType,
+    ) -> Result<String, ImageStoreError> {
         let Self::Local(images) = self;
         images.put(image, media_type).await
     }

@@ -36,7 +36,9 @@ impl Tasks {
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
         let task = async move { task.await.map_err(|error| describe(&error)) };
-        let handle = self.running.spawn(task.instrument(tracing::info_span!("task", name)));
+        let handle = self
+            .running
+            .spawn(task.instrument(tracing::info_span!("task", name)));
         self.names.insert(handle.id(), name);
     }
 
@@ -81,7 +83,10 @@ mod tests {
         let mut tasks = Tasks::new();
         tasks.spawn("failing", async { Err(io::Error::other("no disk")) });
         let end = tasks.ended().await.unwrap();
-        assert_eq!((end.name, end.error.as_deref()), ("failing", Some("no disk")));
+        assert_eq!(
+            (end.name, end.error.as_deref()),
+            ("failing", Some("no disk"))
+        );
         tasks.spawn("ending", async { Ok::<(), io::Error>(()) });
         let end = tasks.ended().await.unwrap();
         assert_eq!((end.name, end.error), ("ending", None));
@@ -92,7 +97,10 @@ mod tests {
             Ok::<(), io::Error>(())
         });
         let end = tasks.ended().await.unwrap();
-        assert_eq!((end.name, end.error.as_deref()), ("panicking", Some("it panicked")));
+        assert_eq!(
+            (end.name, end.error.as_deref()),
+            ("panicking", Some("it panicked"))
+        );
         assert!(tasks.ended().await.is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Accepts connections and serves each with its limits of time and size.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -17,7 +17,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use super::Socket;
+use super::{
+    Socket,
+    activity::{Activity, Tracked},
+};
 
 /// Room for the longest head that proxies in front let through.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -30,8 +33,10 @@ pub struct Limits {
     pub connections: usize,
     /// Until the first byte.
     pub first_byte: Duration,
-    /// Until a request's head is complete, and between two requests.
+    /// Until a request's head is complete.
     pub header: Duration,
+    /// Between two requests.
+    pub idle: Duration,
 }
 
 /// The address of the peer, as an extension of each request.
@@ -50,7 +55,9 @@ pub async fn serve(
     stop: CancellationToken,
     kill: CancellationToken,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(
+        limits.connections.min(Semaphore::MAX_PERMITS),
+    ));
     let builder = Arc::new(builder(limits));
     let connections = TaskTracker::new();
     loop {
@@ -67,7 +74,7 @@ pub async fn serve(
             Socket::new(stream, place),
             peer,
             app.clone(),
-            (Arc::clone(&builder), limits.first_byte),
+            (Arc::clone(&builder), limits),
             (stop.clone(), kill.clone()),
         );
         connections.spawn(served);
@@ -120,7 +127,7 @@ async fn connection(
     socket: Socket,
     peer: SocketAddr,
     app: Router,
-    (builder, first_byte): (Arc<Builder<TokioExecutor>>, Duration),
+    (builder, limits): (Arc<Builder<TokioExecutor>>, Limits),
     (stop, kill): (CancellationToken, CancellationToken),
 ) {
     // Notifications are small and must not wait for each other (RFC 896).
@@ -131,22 +138,31 @@ async fn connection(
     let mut first = [0; 1];
     let came = tokio::select! {
         () = stop.cancelled() => return,
-        came = timeout(first_byte, socket.tcp().peek(&mut first)) => came,
+        came = timeout(limits.first_byte, socket.tcp().peek(&mut first)) => came,
     };
     if !matches!(came, Ok(Ok(1))) {
         return;
     }
+    let activity = Activity::new();
+    let requests = activity.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
-        app.clone().oneshot(request)
+        let (answer, under_way) = (app.clone().oneshot(request), requests.begin());
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| Tracked {
+                body,
+                _under_way: under_way,
+            }))
+        }
     });
     let served = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
     let mut served = pin!(served);
     let result = tokio::select! {
         result = served.as_mut() => result,
         () = kill.cancelled() => return,
-        () = stop.cancelled() => {
+        () = ending(&activity, limits.idle, &stop) => {
             served.as_mut().graceful_shutdown();
             tokio::select! {
                 result = served.as_mut() => result,
@@ -156,5 +172,13 @@ async fn connection(
     };
     if let Err(error) = result {
         tracing::debug!(error = %crate::lifecycle::describe(&*error), "a connection ended badly");
+    }
+}
+
+/// Done when the connection is to end after what is under way.
+async fn ending(activity: &Activity, idle: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = activity.idle(idle) => {}
     }
 }

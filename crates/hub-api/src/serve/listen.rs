@@ -36,7 +36,11 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
 }
 
 fn on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()?
+    } else {
+        TcpSocket::new_v4()?
+    };
     if address.is_ipv6() {
         // Some systems have it on by default.
         socket2::SockRef::from(&socket).set_only_v6(false)?;
@@ -55,9 +59,13 @@ mod tests {
     async fn both_families_reach_the_same_port() {
         let listener = listen(0).unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap();
         if listener.local_addr().unwrap().is_ipv6() {
-            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
+            tokio::net::TcpStream::connect((Ipv6Addr::LOCALHOST, port))
+                .await
+                .unwrap();
         }
         assert_eq!(listen(port).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }

@@ -4,6 +4,7 @@
 mod listen;
 mod connection;
 mod socket;
+mod activity;
 
 pub use connection::{Limits, Peer, serve};
 pub use listen::{Listeners, listen};

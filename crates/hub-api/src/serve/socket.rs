@@ -34,7 +34,12 @@ pub struct Socket {
 
 impl Socket {
     pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, discarded: 0, closing: None, _place: place }
+        Self {
+            stream,
+            discarded: 0,
+            closing: None,
+            _place: place,
+        }
     }
 
     /// The TCP connection.
@@ -57,8 +62,9 @@ impl Socket {
                 }
                 // In the middle of a body the sender gets its turn to notice.
                 Poll::Pending if self.discarded > 0 => {
-                    let closing =
-                        self.closing.get_or_insert_with(|| Box::pin(sleep(LONGEST_CLOSE)));
+                    let closing = self
+                        .closing
+                        .get_or_insert_with(|| Box::pin(sleep(LONGEST_CLOSE)));
                     return closing.as_mut().poll(cx);
                 }
                 _ => break,

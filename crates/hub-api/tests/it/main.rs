@@ -1,3 +1,8 @@
 //! The hub's integration tests: one binary, one module for each part.
 
+mod harness;
+mod uploads;
+mod requests;
+mod internal;
+mod live;
 mod store;

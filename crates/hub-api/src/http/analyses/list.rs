@@ -38,6 +38,13 @@ pub(crate) async fn list_analyses(
     let (limit, before) = (query.limit()?, query.position("before")?);
     let page = store.analyses_of(&principal.user_id, before, limit).await?;
     let now = store.clock().now();
-    let items = page.items.into_iter().map(|row| view::analysis(row, &links, now)).collect();
-    Ok(Json(AnalysisPage { items, next_before: page.next_before }))
+    let items = page
+        .items
+        .into_iter()
+        .map(|row| view::analysis(row, &links, now))
+        .collect();
+    Ok(Json(AnalysisPage {
+        items,
+        next_before: page.next_before,
+    }))
 }

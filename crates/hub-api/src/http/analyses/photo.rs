@@ -32,12 +32,21 @@ pub(super) struct Stored {
 /// Judges the photo and keeps it.
 pub(super) async fn store(state: &AppState, source: Source) -> Result<Stored, ApiError> {
     let image = match source {
-        Source::Url(url) => return Ok(Stored { photo: Photo::Remote { url: url.into() } }),
+        Source::Url(url) => {
+            return Ok(Stored {
+                photo: Photo::Remote { url: url.into() },
+            });
+        }
         Source::Bytes(image) => image,
     };
     let media_type = judge(state, image.clone(), "image").await?;
     let key = state.images.put(image, media_type).await?;
-    Ok(Stored { photo: Photo::Stored { key, media_type: media_type.as_str().to_owned() } })
+    Ok(Stored {
+        photo: Photo::Stored {
+            key,
+            media_type: media_type.as_str().to_owned(),
+        },
+    })
 }
 
 /// The type of `image`, where it is accepted.
@@ -54,12 +63,18 @@ pub(in crate::http) async fn judge(
         let detail = rejection.to_string();
         match rejection {
             Rejection::Other(_) => ApiError::field(Kind::MEDIA_TYPE, field, detail, ACCEPTED_TYPES),
-            Rejection::TooManyPixels { .. } => {
-                ApiError::field(Kind::TOO_LARGE, field, detail, format!("at most {max_pixels} pixels"))
-            }
-            Rejection::Empty | Rejection::Truncated | Rejection::Damaged => {
-                ApiError::field(Kind::INVALID_IMAGE, field, detail, format!("{ACCEPTED_TYPES}, whole"))
-            }
+            Rejection::TooManyPixels { .. } => ApiError::field(
+                Kind::TOO_LARGE,
+                field,
+                detail,
+                format!("at most {max_pixels} pixels"),
+            ),
+            Rejection::Empty | Rejection::Truncated | Rejection::Damaged => ApiError::field(
+                Kind::INVALID_IMAGE,
+                field,
+                detail,
+                format!("{ACCEPTED_TYPES}, whole"),
+            ),
         }
     })
 }
@@ -92,7 +107,10 @@ pub(super) fn address(text: &str, allowed_hosts: &[String]) -> Result<Url, ApiEr
     if url.port().is_some() {
         return Err(refuse("it names a port"));
     }
-    if !allowed_hosts.iter().any(|host| url.host_str() == Some(host)) {
+    if !allowed_hosts
+        .iter()
+        .any(|host| url.host_str() == Some(host))
+    {
         return Err(refuse("its host is not allowed"));
     }
     Ok(url)
@@ -113,13 +131,32 @@ mod tests {
             assert!(address(good, &hosts).is_ok(), "{good}");
         }
         for bad in [
-            "", "a.jpg", "http://images.example.com/a.jpg", "file:///etc/passwd", "gopher://images.example.com/",
-            "data:image/png;base64,AAAA", "https://evil.example/a.jpg", "https://images.example.com.evil.example/",
-            "https://images.example.com@evil.example/", "https://user@images.example.com/", "https://user:p@images.example.com/",
-            "https://images.example.com:8443/", "https://images.example.com\\@evil.example/", "https://evil.example\\images.example.com/",
-            "https://images.example.com./a.jpg", "https://2130706433/", "https://0x7f.1/", "https://127。0。0。1/",
-            "https://①②⑦.0.0.1/", "https://%31%32%37.0.0.1/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/",
-            "https://localhost./", "https://images.example.com:0/", " https://images.example.com/", "https://images.example.com/a b",
+            "",
+            "a.jpg",
+            "http://images.example.com/a.jpg",
+            "file:///etc/passwd",
+            "gopher://images.example.com/",
+            "data:image/png;base64,AAAA",
+            "https://evil.example/a.jpg",
+            "https://images.example.com.evil.example/",
+            "https://images.example.com@evil.example/",
+            "https://user@images.example.com/",
+            "https://user:p@images.example.com/",
+            "https://images.example.com:8443/",
+            "https://images.example.com\\@evil.example/",
+            "https://evil.example\\images.example.com/",
+            "https://images.example.com./a.jpg",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://127。0。0。1/",
+            "https://①②⑦.0.0.1/",
+            "https://%31%32%37.0.0.1/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://localhost./",
+            "https://images.example.com:0/",
+            " https://images.example.com/",
+            "https://images.example.com/a b",
         ] {
             assert!(address(bad, &hosts).is_err(), "{bad}");
         }

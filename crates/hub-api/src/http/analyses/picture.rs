@@ -105,13 +105,22 @@ async fn picture(
     let reader = match signed {
         Some(signature) => {
             let expires = query.integer("expires")?.unwrap_or(0);
-            if !state.links.opens_picture(&path, expires, signature, state.store.clock().now()) {
-                let detail = "The link is not valid, or no longer. Load the analysis for a new one.";
+            if !state
+                .links
+                .opens_picture(&path, expires, signature, state.store.clock().now())
+            {
+                let detail =
+                    "The link is not valid, or no longer. Load the analysis for a new one.";
                 return Err(ApiError::new(Kind::FORBIDDEN, detail));
             }
             None
         }
-        None => Some(Caller::from_request_parts(&mut parts, state).await?.0.user_id),
+        None => Some(
+            Caller::from_request_parts(&mut parts, state)
+                .await?
+                .0
+                .user_id,
+        ),
     };
     let absent = || ApiError::not_found("picture");
     let pictures = state.store.pictures_of(id).await?.ok_or_else(absent)?;
@@ -124,7 +133,11 @@ async fn picture(
         (Picture::Photo, Photo::Remote { .. }) => return Err(absent()),
     };
     let tag = format!("\"{key}\"");
-    if parts.headers.get(IF_NONE_MATCH).is_some_and(|had| had.as_bytes() == tag.as_bytes()) {
+    if parts
+        .headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|had| had.as_bytes() == tag.as_bytes())
+    {
         return Ok(unchanged(&tag));
     }
     let image = state.images.open(&key).await?.ok_or_else(absent)?;
@@ -155,9 +168,17 @@ fn answer(image: StoredImage, tag: &str, name: &str) -> Response {
     insert(&mut response, ETAG, tag);
     insert(&mut response, CACHE_CONTROL, "private, max-age=86400");
     insert(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
-    insert(&mut response, CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
+    insert(
+        &mut response,
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; sandbox",
+    );
     // Pages of other origins show it in <img>; the link is what is secret.
-    insert(&mut response, HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
+    insert(
+        &mut response,
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "cross-origin",
+    );
     let disposition = format!("inline; filename=\"{name}.{}\"", kind.extension());
     insert(&mut response, CONTENT_DISPOSITION, &disposition);
     response

@@ -44,7 +44,10 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// An upload as multipart.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "it documents the form; fields are read one by one as they come")]
+#[expect(
+    dead_code,
+    reason = "it documents the form; fields are read one by one as they come"
+)]
 pub(crate) struct UploadForm {
     /// The photo: JPEG, PNG or WebP.
     #[schema(value_type = String, format = Binary)]
@@ -126,7 +129,9 @@ async fn from_multipart(
         .map_err(|_| ApiError::too_large("image", limits.photo))?;
     // axum's own limit would end the body in the middle of a field without a word.
     let (mut parts, inner) = request.into_parts();
-    parts.extensions.insert(axum::extract::DefaultBodyLimit::disable());
+    parts
+        .extensions
+        .insert(axum::extract::DefaultBodyLimit::disable());
     let limited = http_body_util::Limited::new(inner, limits.photo + MULTIPART_EXTRA);
     let request = Request::from_parts(parts, Body::new(limited));
     let mut form = Multipart::from_request(request, &())
@@ -149,10 +154,18 @@ async fn from_multipart(
                 let text = text_field(&mut field, "cropType", limits).await?;
                 once(&mut crop_type, text, "cropType")?;
             }
-            "notes" => once(&mut notes, text_field(&mut field, "notes", limits).await?, "notes")?,
+            "notes" => once(
+                &mut notes,
+                text_field(&mut field, "notes", limits).await?,
+                "notes",
+            )?,
             _ => {
                 let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-                return Err(ApiError::invalid(shown, "there is no such field", ACCEPTED_FIELDS));
+                return Err(ApiError::invalid(
+                    shown,
+                    "there is no such field",
+                    ACCEPTED_FIELDS,
+                ));
             }
         }
     }
@@ -190,9 +203,16 @@ async fn text_field(
     name: &'static str,
     limits: Limits,
 ) -> Result<String, ApiError> {
-    let plain = field.content_type().is_none_or(|kind| kind.to_ascii_lowercase().starts_with("text/plain"));
+    let plain = field
+        .content_type()
+        .is_none_or(|kind| kind.to_ascii_lowercase().starts_with("text/plain"));
     if !plain || field.file_name().is_some() {
-        return Err(ApiError::field(Kind::MEDIA_TYPE, name, "it is no plain text", "a text field"));
+        return Err(ApiError::field(
+            Kind::MEDIA_TYPE,
+            name,
+            "it is no plain text",
+            "a text field",
+        ));
     }
     let mut bytes = Vec::new();
     while let Some(piece) = next_piece(field, limits).await? {
@@ -224,13 +244,21 @@ fn multipart_error(error: &axum::extract::multipart::MultipartError, limits: Lim
 
 fn malformed(why: &str) -> ApiError {
     tracing::debug!(why, "malformed multipart body");
-    ApiError::invalid("body", "it is no valid multipart body, or it broke off", "multipart/form-data (RFC 7578)")
+    ApiError::invalid(
+        "body",
+        "it is no valid multipart body, or it broke off",
+        "multipart/form-data (RFC 7578)",
+    )
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), ApiError> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(ApiError::invalid(name, "it was sent twice", "one field of each name")),
+        Some(_) => Err(ApiError::invalid(
+            name,
+            "it was sent twice",
+            "one field of each name",
+        )),
     }
 }
 
@@ -260,7 +288,11 @@ async fn from_json(
         (Some(image), None) => Source::Bytes(decode(image, limits.photo)?),
         (None, Some(url)) => Source::Url(photo::address(&url, &state.config.images.allowed_hosts)?),
         (Some(_), Some(_)) => {
-            return Err(ApiError::invalid("imageUrl", "image was sent as well", "one of the two"));
+            return Err(ApiError::invalid(
+                "imageUrl",
+                "image was sent as well",
+                "one of the two",
+            ));
         }
         (None, None) => {
             return Err(ApiError::invalid(
@@ -278,8 +310,13 @@ async fn from_json(
 fn decode(mut image: String, limit: usize) -> Result<Bytes, ApiError> {
     const ACCEPTED: &str = "base64 (RFC 4648 section 4), or data:image/jpeg;base64,...";
     let invalid = |detail: &str| ApiError::invalid("image", detail, ACCEPTED);
-    if image.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
-        let comma = image.find(',').ok_or_else(|| invalid("the data URL has no data"))?;
+    if image
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+    {
+        let comma = image
+            .find(',')
+            .ok_or_else(|| invalid("the data URL has no data"))?;
         if !image[..comma].to_ascii_lowercase().ends_with(";base64") {
             return Err(invalid("the data URL is not in base64"));
         }
@@ -289,7 +326,9 @@ fn decode(mut image: String, limit: usize) -> Result<Bytes, ApiError> {
     if image.len() / 4 * 3 > limit + 3 {
         return Err(ApiError::too_large("image", limit));
     }
-    let bytes = BASE64.decode(image).map_err(|error| invalid(&format!("it is no base64: {error}")))?;
+    let bytes = BASE64
+        .decode(image)
+        .map_err(|error| invalid(&format!("it is no base64: {error}")))?;
     if bytes.len() > limit {
         return Err(ApiError::too_large("image", limit));
     }
@@ -304,7 +343,12 @@ fn finish(
 ) -> Result<Upload, ApiError> {
     let crop_type = text("cropType", crop_type, LONGEST_CROP_TYPE)?;
     let notes = text("notes", notes, LONGEST_NOTES)?;
-    Ok(Upload { source, crop_type, notes, _memory: memory })
+    Ok(Upload {
+        source,
+        crop_type,
+        notes,
+        _memory: memory,
+    })
 }
 
 /// A text for people: stored as it is, or refused. Empty is absent.
@@ -313,14 +357,20 @@ fn text(
     value: Option<String>,
     longest: usize,
 ) -> Result<Option<String>, ApiError> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     let accepted = || format!("at most {longest} characters without control characters");
     if value.chars().count() > longest {
         return Err(ApiError::invalid(field, "it is too long", accepted()));
     }
     let breaks = |c: char| field == "notes" && matches!(c, '\n' | '\r' | '\t');
     if value.chars().any(|c| c.is_control() && !breaks(c)) {
-        return Err(ApiError::invalid(field, "it holds a control character", accepted()));
+        return Err(ApiError::invalid(
+            field,
+            "it holds a control character",
+            accepted(),
+        ));
     }
     Ok(Some(value))
 }
@@ -331,11 +381,31 @@ mod tests {
 
     #[test]
     fn base64_is_read_in_its_usual_spellings() {
-        for text in ["aGVsbG8=", "aGVsbG8", "data:image/png;base64,aGVsbG8=", "DATA:;BASE64,aGVs\r\nbG8=", " aGVsbG8= "] {
-            assert_eq!(decode(text.to_owned(), 5).unwrap().as_ref(), b"hello", "{text}");
+        for text in [
+            "aGVsbG8=",
+            "aGVsbG8",
+            "data:image/png;base64,aGVsbG8=",
+            "DATA:;BASE64,aGVs\r\nbG8=",
+            " aGVsbG8= ",
+        ] {
+            assert_eq!(
+                decode(text.to_owned(), 5).unwrap().as_ref(),
+                b"hello",
+                "{text}"
+            );
         }
-        for text in ["aGVsbG8*", "a", "data:image/png,hello", "data:image/png;base64", "aGVs=bG8"] {
-            assert_eq!(decode(text.to_owned(), 100).unwrap_err().status(), 400, "{text}");
+        for text in [
+            "aGVsbG8*",
+            "a",
+            "data:image/png,hello",
+            "data:image/png;base64",
+            "aGVs=bG8",
+        ] {
+            assert_eq!(
+                decode(text.to_owned(), 100).unwrap_err().status(),
+                400,
+                "{text}"
+            );
         }
         assert_eq!(decode("aGVsbG8=".to_owned(), 4).unwrap_err().status(), 413);
     }

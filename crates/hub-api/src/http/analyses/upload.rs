@@ -75,7 +75,10 @@ pub(crate) async fn upload(
         .await;
     // A photo that became no analysis is not kept; where it may have become
     // one in spite of the error, it is.
-    let needed = matches!(created, Ok(Created::Created { .. }) | Err(StoreError::TimedOut));
+    let needed = matches!(
+        created,
+        Ok(Created::Created { .. }) | Err(StoreError::TimedOut)
+    );
     if let (Some(key), false) = (kept, needed) {
         state.images.remove(&key).await;
     }
@@ -114,7 +117,10 @@ pub(crate) async fn upload_alias(
 fn answer(created: Created) -> Result<Response, ApiError> {
     let (analysis_id, status) = match created {
         Created::Created { analysis_id } => (analysis_id, AnalysisStatus::Processing),
-        Created::Repeated { analysis_id, status } => (analysis_id, status),
+        Created::Repeated {
+            analysis_id,
+            status,
+        } => (analysis_id, status),
         Created::Conflict => {
             return Err(ApiError::field(
                 Kind::IDEMPOTENCY,
@@ -125,7 +131,10 @@ fn answer(created: Created) -> Result<Response, ApiError> {
         }
     };
     tracing::info!(analysis.id = analysis_id, "upload accepted");
-    let accepted = Json(AnalysisAccepted { analysis_id, status });
+    let accepted = Json(AnalysisAccepted {
+        analysis_id,
+        status,
+    });
     let mut response = (StatusCode::ACCEPTED, accepted).into_response();
     let location = format!("/api/v1/plantanalyses/{analysis_id}");
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -138,7 +147,9 @@ fn answer(created: Created) -> Result<Response, ApiError> {
 /// kept where it has the form of one.
 fn trace_context(request: &Request) -> Option<String> {
     let text = request.headers().get("traceparent")?.to_str().ok()?;
-    let plain = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     (plain && text.len() == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".len())
         .then(|| text.to_owned())
 }
@@ -166,7 +177,10 @@ impl receive::Upload {
         let notes = self.notes.as_deref().map(str::as_bytes);
         for part in [Some(kind), Some(bytes), crop_type, notes] {
             // The lengths keep parts apart that would else read the same together.
-            hash.update(part.map_or(-1, |part| i64::try_from(part.len()).unwrap_or(-1)).to_be_bytes());
+            hash.update(
+                part.map_or(-1, |part| i64::try_from(part.len()).unwrap_or(-1))
+                    .to_be_bytes(),
+            );
             hash.update(part.unwrap_or_default());
         }
         format!("{:x}", HexDigest(hash.finalize().into()))

@@ -49,12 +49,20 @@ pub(crate) async fn callback_progress(
     let mut faults = checks::Faults::default();
     checks::progress(&progress, "", &mut faults);
     faults.into_result()?;
-    match state.store.outside_progress(job_id, attempt, progress.clone()).await? {
+    match state
+        .store
+        .outside_progress(job_id, attempt, progress.clone())
+        .await?
+    {
         Beat::Alive(alive) => {
             let now = state.store.clock().now().to_datetime();
             let dto = progress_of(alive.analysis_id, &alive.user, &progress, now);
             let connections = state.delivery.progress(&dto);
-            tracing::debug!(analysis.id = alive.analysis_id, connections, "progress told");
+            tracing::debug!(
+                analysis.id = alive.analysis_id,
+                connections,
+                "progress told"
+            );
             Ok(StatusCode::NO_CONTENT)
         }
         Beat::Stale => Err(stale()),

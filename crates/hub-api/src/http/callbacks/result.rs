@@ -53,13 +53,20 @@ pub(crate) async fn callback_result(
     let attempt = attempt(&state, Callback::Result, job_id, &query)?;
     let (parts, body) = request.into_parts();
     let idle = state.config.server.body_idle_timeout;
-    let bounds = Bounds { bytes: LONGEST_BODY, idle };
+    let bounds = Bounds {
+        bytes: LONGEST_BODY,
+        idle,
+    };
     let bytes = body::read(&parts.headers, body, bounds).await?;
     let text = String::from_utf8(bytes.into())
         .ok()
         .filter(|text| !text.contains('\0') && !text.trim().is_empty());
     let text = text.ok_or_else(|| {
-        ApiError::invalid("body", "it is empty, not UTF-8, or holds U+0000", "the answer as UTF-8 text")
+        ApiError::invalid(
+            "body",
+            "it is empty, not UTF-8, or holds U+0000",
+            "the answer as UTF-8 text",
+        )
     })?;
     match state.store.outside_reply(job_id, attempt, text).await? {
         Replied::Accepted => Ok(StatusCode::ACCEPTED),

@@ -34,7 +34,11 @@ impl Faults {
     }
 
     pub(crate) fn into_result(self) -> Result<(), ApiError> {
-        if self.0.is_empty() { Ok(()) } else { Err(ApiError::fields(Kind::INVALID_REQUEST, self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::fields(Kind::INVALID_REQUEST, self.0))
+        }
     }
 }
 
@@ -46,34 +50,75 @@ pub(crate) fn token(token: &str, field: &str, faults: &mut Faults) {
 }
 
 pub(crate) fn progress(progress: &Progress, prefix: &str, faults: &mut Faults) {
-    let Progress { percent, stage, message } = progress;
-    faults.check(*percent <= 100, &format!("{prefix}percent"), "it is above 100", "0 to 100");
-    for (name, text, longest) in
-        [("stage", stage, LONGEST_STAGE), ("message", message, LONGEST_MESSAGE)]
-    {
+    let Progress {
+        percent,
+        stage,
+        message,
+    } = progress;
+    faults.check(
+        *percent <= 100,
+        &format!("{prefix}percent"),
+        "it is above 100",
+        "0 to 100",
+    );
+    for (name, text, longest) in [
+        ("stage", stage, LONGEST_STAGE),
+        ("message", message, LONGEST_MESSAGE),
+    ] {
         let good = text.chars().count() <= longest && !text.chars().any(char::is_control);
         let accepted = format!("at most {longest} characters without control characters");
-        faults.check(good, &format!("{prefix}{name}"), "it is too long or not plain", &accepted);
+        faults.check(
+            good,
+            &format!("{prefix}{name}"),
+            "it is too long or not plain",
+            &accepted,
+        );
     }
 }
 
 pub(crate) fn result(result: &AnalysisResult, faults: &mut Faults) {
     let share = |value: f64| (0.0..=1.0).contains(&value);
     let score = result.overall_health_score.is_none_or(|score| score <= 100);
-    faults.check(score, "result.overallHealthScore", "it is above 100", "0 to 100");
-    for (field, value) in
-        [("result.confidence", result.confidence), ("result.leafAreaShare", result.leaf_area_share)]
-    {
-        faults.check(value.is_none_or(share), field, "it is outside 0 to 1", "0 to 1");
+    faults.check(
+        score,
+        "result.overallHealthScore",
+        "it is above 100",
+        "0 to 100",
+    );
+    for (field, value) in [
+        ("result.confidence", result.confidence),
+        ("result.leafAreaShare", result.leaf_area_share),
+    ] {
+        faults.check(
+            value.is_none_or(share),
+            field,
+            "it is outside 0 to 1",
+            "0 to 1",
+        );
     }
     let symptoms = &result.symptoms;
     let good = symptoms.len() <= MOST_SYMPTOMS && symptoms.iter().all(|s| share(s.leaf_share));
-    faults.check(good, "result.symptoms", "too many, or a share outside 0 to 1", "at most 100");
+    faults.check(
+        good,
+        "result.symptoms",
+        "too many, or a share outside 0 to 1",
+        "at most 100",
+    );
     match serde_json::to_value(result) {
         Ok(value) => {
-            faults.check(!has_nul(&value), "result", "it holds the character U+0000", "other text");
+            faults.check(
+                !has_nul(&value),
+                "result",
+                "it holds the character U+0000",
+                "other text",
+            );
             let length = value.to_string().len();
-            faults.check(length <= LONGEST_RESULT, "result", "it is too large", "at most 256 KiB");
+            faults.check(
+                length <= LONGEST_RESULT,
+                "result",
+                "it is too large",
+                "at most 256 KiB",
+            );
         }
         Err(_) => faults.add("result", "it cannot be stored", "see /openapi.json"),
     }
@@ -82,7 +127,17 @@ pub(crate) fn result(result: &AnalysisResult, faults: &mut Faults) {
 /// Payloads of events and notifications.
 pub(crate) fn payload(value: &Value, field: &str, faults: &mut Faults) {
     const LONGEST: usize = 64 * 1024;
-    faults.check(!has_nul(value), field, "it holds the character U+0000", "other text");
+    faults.check(
+        !has_nul(value),
+        field,
+        "it holds the character U+0000",
+        "other text",
+    );
     let length = value.to_string().len();
-    faults.check(length <= LONGEST, field, "it is too large", "at most 64 KiB");
+    faults.check(
+        length <= LONGEST,
+        field,
+        "it is too large",
+        "at most 64 KiB",
+    );
 }

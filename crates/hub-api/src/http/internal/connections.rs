@@ -31,7 +31,9 @@ pub(crate) async fn list_connections(
     PathUser(user): PathUser,
     State(delivery): State<Delivery>,
 ) -> Result<Json<UserConnections>, ApiError> {
-    Ok(Json(UserConnections { connections: delivery.connections_of(&user) }))
+    Ok(Json(UserConnections {
+        connections: delivery.connections_of(&user),
+    }))
 }
 
 /// Close the connections of a user
@@ -54,5 +56,7 @@ pub(crate) async fn close_connections(
     PathUser(user): PathUser,
     State(delivery): State<Delivery>,
 ) -> Result<Json<ConnectionsClosed>, ApiError> {
-    Ok(Json(ConnectionsClosed { closed: delivery.close_connections_of(&user) }))
+    Ok(Json(ConnectionsClosed {
+        closed: delivery.close_connections_of(&user),
+    }))
 }

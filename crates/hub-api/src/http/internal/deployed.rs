@@ -8,7 +8,9 @@ use axum::{
 };
 use serde_json::Value;
 use shared_dto::{
-    notify::{DeployedNotifyRequest, INTERNAL_SECRET_HEADER, NotifyAccepted, NotifyRequest, NotifyType},
+    notify::{
+        DeployedNotifyRequest, INTERNAL_SECRET_HEADER, NotifyAccepted, NotifyRequest, NotifyType,
+    },
     problem::Problem,
 };
 
@@ -84,11 +86,21 @@ async fn deployed(
     let body = read(&parts.headers, body, idle).await;
     // The secret is looked at before anything is said about the rest: who does
     // not know it learns nothing of what is accepted.
-    let in_body = body.as_ref().ok().and_then(|body| body.get("internalSecret")?.as_str());
-    let in_header = parts.headers.get(INTERNAL_SECRET_HEADER).map(http::HeaderValue::as_bytes);
+    let in_body = body
+        .as_ref()
+        .ok()
+        .and_then(|body| body.get("internalSecret")?.as_str());
+    let in_header = parts
+        .headers
+        .get(INTERNAL_SECRET_HEADER)
+        .map(http::HeaderValue::as_bytes);
     let given = in_body.map(str::as_bytes).or(in_header).unwrap_or_default();
     state.guard.check(given, peer)?;
-    let DeployedNotifyRequest { user_id, mut notification, .. } = json::convert(body?)?;
+    let DeployedNotifyRequest {
+        user_id,
+        mut notification,
+        ..
+    } = json::convert(body?)?;
     if let Value::Object(members) = &mut notification {
         // The route says what it is; senders disagree on the status' spelling.
         members.remove("status");
@@ -113,6 +125,9 @@ async fn read(
     body: Body,
     idle: std::time::Duration,
 ) -> Result<Value, ApiError> {
-    let bounds = Bounds { bytes: notify::LONGEST_BODY, idle };
+    let bounds = Bounds {
+        bytes: notify::LONGEST_BODY,
+        idle,
+    };
     json::parse(&body::read(headers, body, bounds).await?)
 }

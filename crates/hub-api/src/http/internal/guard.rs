@@ -43,7 +43,11 @@ impl Guard {
         let secrets = [&config.secret, &config.previous_secret];
         Self {
             secrets: secrets.into_iter().flatten().map(digest).collect(),
-            allowed: config.allowed_ips.iter().filter_map(|text| auth::parse_network(text)).collect(),
+            allowed: config
+                .allowed_ips
+                .iter()
+                .filter_map(|text| auth::parse_network(text))
+                .collect(),
             calls: RateLimit::per_minute(config.requests_per_minute),
             wrong_secrets: RateLimit::per_minute(config.wrong_secrets_per_minute),
         }
@@ -59,18 +63,27 @@ impl Guard {
             tracing::warn!(peer = %address, "internal calls refused: too many");
             ApiError::too_many(wait)
         })?;
-        self.wrong_secrets.check(source, now).map_err(ApiError::too_many)?;
+        self.wrong_secrets
+            .check(source, now)
+            .map_err(ApiError::too_many)?;
         if self.allowed.is_empty() {
             return Ok(());
         }
         tracing::warn!(peer = %address, "internal call refused: not on the allow-list");
-        Err(ApiError::new(Kind::FORBIDDEN, "This address may not call here."))
+        Err(ApiError::new(
+            Kind::FORBIDDEN,
+            "This address may not call here.",
+        ))
     }
 
     /// Loopback is always on the list.
     fn is_listed(&self, address: IpAddr) -> bool {
         let address = auth::canonical(address);
-        address.is_loopback() || self.allowed.iter().any(|network| network.contains(&address))
+        address.is_loopback()
+            || self
+                .allowed
+                .iter()
+                .any(|network| network.contains(&address))
     }
 
     /// Whether `given` is a secret; a wrong one is counted.
@@ -89,7 +102,10 @@ impl Guard {
                 .take(auth::rate_key(address), Instant::now())
                 .map_err(ApiError::too_many)?;
         }
-        Err(ApiError::new(Kind::WRONG_SECRET, "The call was not authorised."))
+        Err(ApiError::new(
+            Kind::WRONG_SECRET,
+            "The call was not authorised.",
+        ))
     }
 }
 
@@ -111,7 +127,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Some(Peer(address)) = parts.extensions.get::<Peer>().copied() else {
-            return Err(ApiError::internal("no peer address", "guard an internal call"));
+            return Err(ApiError::internal(
+                "no peer address",
+                "guard an internal call",
+            ));
         };
         Arc::<Guard>::from_ref(state).admit(address.ip(), Instant::now())?;
         Ok(Self(address.ip()))
@@ -176,7 +195,10 @@ mod tests {
             assert!(guard.admit(address("::ffff:10.1.1.1"), now).is_ok());
             assert!(guard.admit(address("::1"), now).is_ok());
         }
-        assert_eq!(guard.admit(address("192.0.2.1"), now).unwrap_err().status(), 403);
+        assert_eq!(
+            guard.admit(address("192.0.2.1"), now).unwrap_err().status(),
+            403
+        );
     }
 
     #[test]
@@ -186,7 +208,10 @@ mod tests {
         for _ in 0..3 {
             assert!(guard.admit(address("192.0.2.1"), now).is_ok());
         }
-        assert_eq!(guard.admit(address("192.0.2.1"), now).unwrap_err().status(), 429);
+        assert_eq!(
+            guard.admit(address("192.0.2.1"), now).unwrap_err().status(),
+            429
+        );
         assert!(guard.admit(address("192.0.2.2"), now).is_ok());
     }
 

@@ -53,7 +53,9 @@ pub(crate) async fn heartbeat(
         token: request.token,
         lease: state.config.jobs.lease,
         progress: request.progress.clone(),
-        park: request.park_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        park: request
+            .park_seconds
+            .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let alive = match state.store.heartbeat(beat).await? {
         Beat::Alive(alive) => alive,
@@ -64,9 +66,15 @@ pub(crate) async fn heartbeat(
     if let Some(progress) = &request.progress {
         let dto = progress_of(alive.analysis_id, &alive.user, progress, now.to_datetime());
         let connections = state.delivery.progress(&dto);
-        tracing::debug!(analysis.id = alive.analysis_id, connections, "progress told");
+        tracing::debug!(
+            analysis.id = alive.analysis_id,
+            connections,
+            "progress told"
+        );
     }
-    Ok(Json(HeartbeatResponse { lease_seconds: seconds(alive.lease_until.since(now)) }))
+    Ok(Json(HeartbeatResponse {
+        lease_seconds: seconds(alive.lease_until.since(now)),
+    }))
 }
 
 fn check(request: &HeartbeatRequest) -> Result<(), ApiError> {
@@ -75,7 +83,9 @@ fn check(request: &HeartbeatRequest) -> Result<(), ApiError> {
     if let Some(progress) = &request.progress {
         checks::progress(progress, "progress.", &mut faults);
     }
-    let good = request.park_seconds.is_none_or(|seconds| (1..=LONGEST_PARKING).contains(&seconds));
+    let good = request
+        .park_seconds
+        .is_none_or(|seconds| (1..=LONGEST_PARKING).contains(&seconds));
     faults.check(good, "parkSeconds", "it is outside its range", "1 to 86400");
     faults.into_result()
 }

@@ -39,7 +39,10 @@ pub(crate) async fn internal_image(
     let image = state.images.open(&key).await?.ok_or_else(absent)?;
     let mut response = Response::new(image.body);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(image.media_type.as_str()));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(image.media_type.as_str()),
+    );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(image.length));
     Ok(response)
 }

@@ -50,7 +50,10 @@ pub(crate) async fn lease_jobs(
         .try_acquire()
         .map_err(|_| ApiError::unavailable(RETRY_AFTER_SECONDS))?;
     let leases = wait(&state, &request).await?;
-    let jobs = leases.into_iter().map(|lease| leased_job(&state, lease)).collect();
+    let jobs = leases
+        .into_iter()
+        .map(|lease| leased_job(&state, lease))
+        .collect();
     Ok(Json(LeaseResponse { jobs }))
 }
 
@@ -59,10 +62,20 @@ fn check(request: &LeaseRequest) -> Result<(), ApiError> {
     let id = &request.worker_id;
     let plain = id.bytes().all(|byte| byte.is_ascii_graphic());
     let good = plain && (1..=LONGEST_WORKER_ID).contains(&id.len());
-    faults.check(good, "workerId", "it is no name", "1 to 128 visible ASCII characters");
+    faults.check(
+        good,
+        "workerId",
+        "it is no name",
+        "1 to 128 visible ASCII characters",
+    );
     let good = (1..=MOST_JOBS).contains(&request.max_jobs);
     faults.check(good, "maxJobs", "it is outside its range", "1 to 100");
-    faults.check(request.wait_seconds <= LONGEST_WAIT, "waitSeconds", "it is too long", "0 to 30");
+    faults.check(
+        request.wait_seconds <= LONGEST_WAIT,
+        "waitSeconds",
+        "it is too long",
+        "0 to 30",
+    );
     faults.into_result()
 }
 
@@ -70,7 +83,10 @@ async fn wait(state: &AppState, request: &LeaseRequest) -> Result<Vec<Lease>, St
     let lease = state.config.jobs.lease;
     let until = Instant::now() + Duration::from_secs(request.wait_seconds.into());
     loop {
-        let found = state.store.lease_jobs(&request.worker_id, request.max_jobs, lease).await;
+        let found = state
+            .store
+            .lease_jobs(&request.worker_id, request.max_jobs, lease)
+            .await;
         match found {
             Ok(jobs) if jobs.is_empty() => {}
             found => {
@@ -92,8 +108,11 @@ async fn wait(state: &AppState, request: &LeaseRequest) -> Result<Vec<Lease>, St
 }
 
 fn leased_job(state: &AppState, lease: Lease) -> LeasedJob {
-    let callback =
-        |kind| state.links.callback(kind, lease.job_id, lease.attempt, lease.deadline);
+    let callback = |kind| {
+        state
+            .links
+            .callback(kind, lease.job_id, lease.attempt, lease.deadline)
+    };
     let (progress_url, result_url) = (callback(Callback::Progress), callback(Callback::Result));
     let (image_path, image_url, image_link) = match lease.photo {
         Photo::Stored { .. } => (

@@ -57,14 +57,26 @@ pub(super) fn read(
     reading: Reading,
 ) -> Result<Notice, ApiError> {
     let Value::Object(members) = notification else {
-        return Err(ApiError::invalid("notification", "it is no object", "an object"));
+        return Err(ApiError::invalid(
+            "notification",
+            "it is no object",
+            "an object",
+        ));
     };
     let kind = kind_of(kind, members.get("status"))?;
     if let Some(given) = members.get("userId").filter(|given| !given.is_null()) {
         same_user(user, given)?;
     }
-    let mut reader = Reader { members, faults: Faults::default(), reading };
-    checks::payload(&Value::Object(reader.members.clone()), "notification", &mut reader.faults);
+    let mut reader = Reader {
+        members,
+        faults: Faults::default(),
+        reading,
+    };
+    checks::payload(
+        &Value::Object(reader.members.clone()),
+        "notification",
+        &mut reader.faults,
+    );
     let notice = match kind {
         NotifyType::Completed => reader.completed(user, result),
         NotifyType::Failed => reader.failed(user),
@@ -82,7 +94,13 @@ fn kind_of(told: Option<NotifyType>, status: Option<&Value>) -> Result<NotifyTyp
             Some("Completed") => Some(NotifyType::Completed),
             Some("Failed") => Some(NotifyType::Failed),
             Some("Processing") => Some(NotifyType::Progress),
-            _ => return Err(ApiError::invalid("notification.status", "it is no status", ACCEPTED)),
+            _ => {
+                return Err(ApiError::invalid(
+                    "notification.status",
+                    "it is no status",
+                    ACCEPTED,
+                ));
+            }
         },
     };
     match (told, by_status) {
@@ -109,7 +127,11 @@ fn same_user(user: &UserId, given: &Value) -> Result<(), ApiError> {
             "it is another user than userId",
             "the same user",
         )),
-        Err(_) => Err(ApiError::invalid("notification.userId", "it is no user id", "a user id")),
+        Err(_) => Err(ApiError::invalid(
+            "notification.userId",
+            "it is no user id",
+            "a user id",
+        )),
     }
 }
 
@@ -124,9 +146,17 @@ impl Reader {
         self.time("completedAt");
         let of = |pick: fn(&AnalysisResult) -> Option<Value>| result.and_then(pick);
         self.text("cropType", of(|r| r.crop_type.clone().map(Value::from)));
-        self.text("primaryConcern", of(|r| r.primary_concern.clone().map(Value::from)));
+        self.text(
+            "primaryConcern",
+            of(|r| r.primary_concern.clone().map(Value::from)),
+        );
         self.score(of(|r| r.overall_health_score.map(Value::from)));
-        self.ended("ReceiveAnalysisCompleted", AnalysisStatus::Completed, user, None)
+        self.ended(
+            "ReceiveAnalysisCompleted",
+            AnalysisStatus::Completed,
+            user,
+            None,
+        )
     }
 
     fn failed(&mut self, user: &UserId) -> Notice {
@@ -134,24 +164,55 @@ impl Reader {
         self.text("cropType", None);
         let fallback = (self.reading == Reading::Deployed).then(|| json!("The analysis failed."));
         self.text("errorMessage", fallback);
-        let message = self.members.get("errorMessage").and_then(Value::as_str).map(str::to_owned);
-        let said = message.as_deref().is_some_and(|text| !text.trim().is_empty());
-        self.faults.check(said, "notification.errorMessage", "it is missing", "words for the user");
-        self.ended("ReceiveAnalysisFailed", AnalysisStatus::Failed, user, message)
+        let message = self
+            .members
+            .get("errorMessage")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let said = message
+            .as_deref()
+            .is_some_and(|text| !text.trim().is_empty());
+        self.faults.check(
+            said,
+            "notification.errorMessage",
+            "it is missing",
+            "words for the user",
+        );
+        self.ended(
+            "ReceiveAnalysisFailed",
+            AnalysisStatus::Failed,
+            user,
+            message,
+        )
     }
 
     fn progress(&mut self, user: &UserId) -> Notice {
         let analysis_id = self.analysis_id();
         let timestamp = self.time("timestamp");
         let percent = self.members.get("percent").cloned().unwrap_or_default();
-        let percent = percent.as_u64().and_then(|percent| u8::try_from(percent).ok());
-        self.faults.check(percent.is_some(), "notification.percent", "it is no number", "0 to 100");
+        let percent = percent
+            .as_u64()
+            .and_then(|percent| u8::try_from(percent).ok());
+        self.faults.check(
+            percent.is_some(),
+            "notification.percent",
+            "it is no number",
+            "0 to 100",
+        );
         let mut said = |name: &str| {
             self.text(name, Some(json!("")));
-            self.members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+            self.members
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         let (stage, message) = (said("stage"), said("message"));
-        let progress = Progress { percent: percent.unwrap_or(0), stage, message };
+        let progress = Progress {
+            percent: percent.unwrap_or(0),
+            stage,
+            message,
+        };
         checks::progress(&progress, "notification.", &mut self.faults);
         Notice::Progress(progress_of(analysis_id, user, &progress, timestamp))
     }
@@ -172,18 +233,30 @@ impl Reader {
         self.members.insert("userId".to_owned(), json!(user));
         self.members.insert("status".to_owned(), json!(status));
         let payload = Value::Object(std::mem::take(&mut self.members));
-        Notice::Terminal(Ended { event, analysis_id, payload, error_message })
+        Notice::Terminal(Ended {
+            event,
+            analysis_id,
+            payload,
+            error_message,
+        })
     }
 
     fn analysis_id(&mut self) -> i64 {
         let given = self.members.get("analysisId");
         let number = given.and_then(Value::as_i64).or_else(|| {
-            let text = given.and_then(Value::as_str).filter(|_| self.reading == Reading::Deployed)?;
+            let text = given
+                .and_then(Value::as_str)
+                .filter(|_| self.reading == Reading::Deployed)?;
             text.trim().parse().ok()
         });
         let good = number.filter(|number| *number >= 1);
         let accepted = "an integer from 1 on";
-        self.faults.check(good.is_some(), "notification.analysisId", "it is no id", accepted);
+        self.faults.check(
+            good.is_some(),
+            "notification.analysisId",
+            "it is no id",
+            accepted,
+        );
         let id = good.unwrap_or(1);
         self.members.insert("analysisId".to_owned(), json!(id));
         id
@@ -194,10 +267,15 @@ impl Reader {
         let given = self.members.get(name).filter(|given| !given.is_null());
         match given {
             None => {
-                self.members.insert(name.to_owned(), fallback.unwrap_or_default());
+                self.members
+                    .insert(name.to_owned(), fallback.unwrap_or_default());
             }
             Some(Value::String(text)) if text.chars().count() <= LONGEST_TEXT => {}
-            Some(_) => self.wrong(name, "it is no text, or too long", "text of at most 4096 characters"),
+            Some(_) => self.wrong(
+                name,
+                "it is no text, or too long",
+                "text of at most 4096 characters",
+            ),
         }
     }
 
@@ -205,7 +283,8 @@ impl Reader {
         const NAME: &str = "overallHealthScore";
         match self.members.get(NAME).filter(|given| !given.is_null()) {
             None => {
-                self.members.insert(NAME.to_owned(), fallback.unwrap_or_default());
+                self.members
+                    .insert(NAME.to_owned(), fallback.unwrap_or_default());
             }
             Some(given) if given.as_u64().is_some_and(|score| score <= 100) => {}
             Some(_) => self.wrong(NAME, "it is no score", "an integer from 0 to 100"),
@@ -222,9 +301,10 @@ impl Reader {
             }
             Some(Value::String(text)) if text.len() <= LONGEST_ADDRESS => {
                 let safe = match text.split_once(':') {
-                    Some((scheme, _)) => {
-                        !matches!(scheme.to_ascii_lowercase().as_str(), "javascript" | "data" | "vbscript" | "file")
-                    }
+                    Some((scheme, _)) => !matches!(
+                        scheme.to_ascii_lowercase().as_str(),
+                        "javascript" | "data" | "vbscript" | "file"
+                    ),
                     None => true,
                 };
                 let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
@@ -255,7 +335,8 @@ impl Reader {
     }
 
     fn wrong(&mut self, name: &str, detail: &str, accepted: &str) {
-        self.faults.add(&format!("notification.{name}"), detail, accepted);
+        self.faults
+            .add(&format!("notification.{name}"), detail, accepted);
     }
 }
 
@@ -319,7 +400,13 @@ mod tests {
             ..AnalysisResult::default()
         };
         let sent = json!({"analysisId": 7, "status": "Completed", "primaryConcern": "Leaf rust"});
-        let read = read(None, &UserId::from(42), sent, Some(&result), Reading::Strict);
+        let read = read(
+            None,
+            &UserId::from(42),
+            sent,
+            Some(&result),
+            Reading::Strict,
+        );
         let payload = payload(read);
         assert_eq!(payload["overallHealthScore"], 55);
         assert_eq!(payload["primaryConcern"], "Leaf rust");
@@ -331,27 +418,103 @@ mod tests {
         for (kind, sent, field) in [
             (None, json!({"analysisId": 7}), "type"),
             (None, json!({"status": "Done"}), "notification.status"),
-            (Some(Failed), json!({"status": "Completed"}), "notification.status"),
+            (
+                Some(Failed),
+                json!({"status": "Completed"}),
+                "notification.status",
+            ),
             (Some(Completed), json!([]), "notification"),
             (Some(Completed), json!({}), "notification.analysisId"),
-            (Some(Completed), json!({"analysisId": "7"}), "notification.analysisId"),
-            (Some(Completed), json!({"analysisId": 0}), "notification.analysisId"),
-            (Some(Completed), json!({"analysisId": 1.5}), "notification.analysisId"),
-            (Some(Completed), json!({"analysisId": 9223372036854775808u64}), "notification.analysisId"),
-            (Some(Completed), json!({"analysisId": 7, "userId": "a\u{0}"}), "notification.userId"),
-            (Some(Completed), json!({"analysisId": 7, "userId": 43}), "notification.userId"),
-            (Some(Completed), json!({"analysisId": 7, "completedAt": "yesterday"}), "notification.completedAt"),
-            (Some(Completed), json!({"analysisId": 7, "overallHealthScore": 101}), "notification.overallHealthScore"),
-            (Some(Completed), json!({"analysisId": 7, "overallHealthScore": "90"}), "notification.overallHealthScore"),
-            (Some(Completed), json!({"analysisId": 7, "cropType": 1}), "notification.cropType"),
-            (Some(Completed), json!({"analysisId": 7, "imageUrl": "javascript:alert(1)"}), "notification.imageUrl"),
-            (Some(Completed), json!({"analysisId": 7, "deepLink": "a b"}), "notification.deepLink"),
-            (Some(Completed), json!({"analysisId": 7, "x": "a\u{0}"}), "notification"),
-            (Some(Failed), json!({"analysisId": 7}), "notification.errorMessage"),
-            (Some(Failed), json!({"analysisId": 7, "errorMessage": " "}), "notification.errorMessage"),
-            (Some(Progress), json!({"analysisId": 7}), "notification.percent"),
-            (Some(Progress), json!({"analysisId": 7, "percent": 101}), "notification.percent"),
-            (Some(Progress), json!({"analysisId": 7, "percent": 5, "stage": "x".repeat(65)}), "notification.stage"),
+            (
+                Some(Completed),
+                json!({"analysisId": "7"}),
+                "notification.analysisId",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 0}),
+                "notification.analysisId",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 1.5}),
+                "notification.analysisId",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 9223372036854775808u64}),
+                "notification.analysisId",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "userId": "a\u{0}"}),
+                "notification.userId",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "userId": 43}),
+                "notification.userId",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "completedAt": "yesterday"}),
+                "notification.completedAt",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "overallHealthScore": 101}),
+                "notification.overallHealthScore",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "overallHealthScore": "90"}),
+                "notification.overallHealthScore",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "cropType": 1}),
+                "notification.cropType",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "imageUrl": "javascript:alert(1)"}),
+                "notification.imageUrl",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "deepLink": "a b"}),
+                "notification.deepLink",
+            ),
+            (
+                Some(Completed),
+                json!({"analysisId": 7, "x": "a\u{0}"}),
+                "notification",
+            ),
+            (
+                Some(Failed),
+                json!({"analysisId": 7}),
+                "notification.errorMessage",
+            ),
+            (
+                Some(Failed),
+                json!({"analysisId": 7, "errorMessage": " "}),
+                "notification.errorMessage",
+            ),
+            (
+                Some(Progress),
+                json!({"analysisId": 7}),
+                "notification.percent",
+            ),
+            (
+                Some(Progress),
+                json!({"analysisId": 7, "percent": 101}),
+                "notification.percent",
+            ),
+            (
+                Some(Progress),
+                json!({"analysisId": 7, "percent": 5, "stage": "x".repeat(65)}),
+                "notification.stage",
+            ),
         ] {
             let error = read_strictly(kind, sent.clone()).unwrap_err();
             assert_eq!(error.problem().errors[0].field, field, "{sent}");
@@ -361,7 +524,13 @@ mod tests {
     #[test]
     fn the_deployed_contract_is_read_leniently() {
         let sent = json!({"analysisId": " 7 ", "completedAt": null});
-        let read = read(Some(NotifyType::Failed), &UserId::from(42), sent, None, Reading::Deployed);
+        let read = read(
+            Some(NotifyType::Failed),
+            &UserId::from(42),
+            sent,
+            None,
+            Reading::Deployed,
+        );
         let payload = payload(read);
         assert_eq!(payload["analysisId"], 7);
         assert_eq!(payload["errorMessage"], "The analysis failed.");

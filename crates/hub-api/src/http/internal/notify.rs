@@ -77,7 +77,11 @@ pub(crate) async fn notify(
 ) -> Result<Response, ApiError> {
     let idempotency = idempotency(&headers, &request)?;
     let (accepted, fresh) = handle(&state, request, idempotency, Reading::Strict).await?;
-    let status = if fresh { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let status = if fresh {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
     Ok((status, Json(accepted)).into_response())
 }
 
@@ -86,12 +90,21 @@ pub(super) fn idempotency(
     headers: &HeaderMap,
     request: &NotifyRequest,
 ) -> Result<Option<Idempotency>, ApiError> {
-    let Some(key) = params::idempotency_key(headers)? else { return Ok(None) };
+    let Some(key) = params::idempotency_key(headers)? else {
+        return Ok(None);
+    };
     // Read and written again: the same call has the same hash, however it was spelt.
     let text = serde_json::to_vec(request)
         .map_err(|error| ApiError::internal(error, "hash a notification"))?;
-    let body_hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Some(Idempotency { scope: "notify".to_owned(), key, body_hash }))
+    let body_hash = Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(Some(Idempotency {
+        scope: "notify".to_owned(),
+        key,
+        body_hash,
+    }))
 }
 
 /// What the call is answered with, and whether it was new.
@@ -106,7 +119,11 @@ pub(super) async fn handle(
         return append(state, event(request)?, idempotency).await;
     };
     if request.event.is_some() || request.payload.is_some() {
-        return Err(ApiError::invalid("event", "notification was sent as well", "one of the two"));
+        return Err(ApiError::invalid(
+            "event",
+            "notification was sent as well",
+            "one of the two",
+        ));
     }
     if let Some(result) = &request.result {
         let mut faults = Faults::default();
@@ -116,10 +133,19 @@ pub(super) async fn handle(
     let user = &request.user_id;
     match notification::read(request.kind, user, dto, request.result.as_ref(), reading)? {
         Notice::Progress(progress) => told(state, progress, request.attempt).await,
-        Notice::Terminal(Ended { event, analysis_id, payload, error_message }) => {
+        Notice::Terminal(Ended {
+            event,
+            analysis_id,
+            payload,
+            error_message,
+        }) => {
             let failed = error_message.is_some();
             if failed && request.result.is_some() {
-                return Err(ApiError::invalid("result", "the analysis failed", "no result"));
+                return Err(ApiError::invalid(
+                    "result",
+                    "the analysis failed",
+                    "no result",
+                ));
             }
             let result = request.result.map(Box::new);
             let outcome = request.attempt.map(|Attempt { job_id, token }| Outcome {
@@ -138,9 +164,19 @@ fn check_attempt(attempt: Option<&Attempt>, has_result: bool) -> Result<(), ApiE
     match attempt {
         Some(attempt) => {
             checks::token(&attempt.token, "attempt.token", &mut faults);
-            faults.check(attempt.job_id >= 1, "attempt.jobId", "it is no id", "an integer from 1 on");
+            faults.check(
+                attempt.job_id >= 1,
+                "attempt.jobId",
+                "it is no id",
+                "an integer from 1 on",
+            );
         }
-        None => faults.check(!has_result, "result", "it belongs to no attempt", "a result with its attempt"),
+        None => faults.check(
+            !has_result,
+            "result",
+            "it belongs to no attempt",
+            "a result with its attempt",
+        ),
     }
     faults.into_result()
 }
@@ -148,18 +184,41 @@ fn check_attempt(attempt: Option<&Attempt>, has_result: bool) -> Result<(), ApiE
 /// An event of another kind of job.
 fn event(request: NotifyRequest) -> Result<NewNotification, ApiError> {
     let Some(name) = request.event else {
-        return Err(ApiError::invalid("notification", "it is missing", "notification, or event and payload"));
+        return Err(ApiError::invalid(
+            "notification",
+            "it is missing",
+            "notification, or event and payload",
+        ));
     };
     let mut faults = Faults::default();
     let good = (1..=LONGEST_EVENT).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     let accepted = "a letter, then at most 63 letters, digits, or _ . -";
     faults.check(good, "event", "it is no name of an event", accepted);
-    let reserved = RESERVED_EVENTS.iter().any(|own| own.eq_ignore_ascii_case(&name));
-    faults.check(!reserved, "event", "it is the hub's own", "another name, or notification");
-    faults.check(request.kind.is_none(), "type", "it is for analyses", "no type beside event");
-    faults.check(request.attempt.is_none(), "attempt", "it is for analyses", "no attempt beside event");
+    let reserved = RESERVED_EVENTS
+        .iter()
+        .any(|own| own.eq_ignore_ascii_case(&name));
+    faults.check(
+        !reserved,
+        "event",
+        "it is the hub's own",
+        "another name, or notification",
+    );
+    faults.check(
+        request.kind.is_none(),
+        "type",
+        "it is for analyses",
+        "no type beside event",
+    );
+    faults.check(
+        request.attempt.is_none(),
+        "attempt",
+        "it is for analyses",
+        "no attempt beside event",
+    );
     let payload = request.payload.unwrap_or_default();
     checks::payload(&payload, "payload", &mut faults);
     faults.into_result()?;
@@ -225,7 +284,13 @@ async fn told(
             message: progress.message.clone(),
         };
         let lease: Duration = state.config.jobs.lease;
-        let beat = Heartbeat { job_id, token, lease, progress: Some(kept), park: None };
+        let beat = Heartbeat {
+            job_id,
+            token,
+            lease,
+            progress: Some(kept),
+            park: None,
+        };
         match state.store.heartbeat(beat).await? {
             Beat::Alive(alive) if alive.user != progress.user_id => return Err(not_owner()),
             Beat::Alive(alive) => progress.analysis_id = alive.analysis_id,
@@ -234,12 +299,22 @@ async fn told(
         }
     }
     let connections = state.delivery.progress(&progress);
-    Ok((NotifyAccepted { notification_id: None, sequence: None, connections }, true))
+    Ok((
+        NotifyAccepted {
+            notification_id: None,
+            sequence: None,
+            connections,
+        },
+        true,
+    ))
 }
 
 /// The token is not that of the job's lease.
 pub(in crate::http) fn stale() -> ApiError {
-    ApiError::new(Kind::STALE_ATTEMPT, "Another attempt has the job, or it has ended. Drop this one.")
+    ApiError::new(
+        Kind::STALE_ATTEMPT,
+        "Another attempt has the job, or it has ended. Drop this one.",
+    )
 }
 
 fn not_owner() -> ApiError {

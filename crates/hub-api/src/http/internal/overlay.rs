@@ -51,7 +51,10 @@ pub(crate) async fn put_overlay(
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
-    let token = parts.headers.get(ATTEMPT_TOKEN_HEADER).and_then(|value| value.to_str().ok());
+    let token = parts
+        .headers
+        .get(ATTEMPT_TOKEN_HEADER)
+        .and_then(|value| value.to_str().ok());
     let token = token.unwrap_or_default().to_owned();
     let mut faults = Faults::default();
     checks::token(&token, "X-Attempt-Token", &mut faults);

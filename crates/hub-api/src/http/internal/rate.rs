@@ -28,7 +28,10 @@ struct Bucket {
 
 impl RateLimit {
     pub(crate) fn per_minute(a_minute: u32) -> Self {
-        Self { a_minute, buckets: Mutex::default() }
+        Self {
+            a_minute,
+            buckets: Mutex::default(),
+        }
     }
 
     /// Takes one, or says how many seconds to wait for one.
@@ -55,7 +58,10 @@ impl RateLimit {
         }
         let crowded = !known && buckets.len() >= MOST_SOURCES;
         let key = (!crowded).then_some(source);
-        let bucket = buckets.entry(key).or_insert(Bucket { tokens: full, at: now });
+        let bucket = buckets.entry(key).or_insert(Bucket {
+            tokens: full,
+            at: now,
+        });
         let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
         bucket.tokens = (bucket.tokens + passed * a_second).min(full);
         bucket.at = bucket.at.max(now);
@@ -66,7 +72,11 @@ impl RateLimit {
             return Ok(());
         }
         let wait = ((1.0 - bucket.tokens) / a_second).ceil().clamp(1.0, 60.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 1 to 60")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is 1 to 60"
+        )]
         Err(wait as u32)
     }
 }

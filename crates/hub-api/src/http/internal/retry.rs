@@ -52,11 +52,15 @@ pub(crate) async fn retry_job(
     let response = match state.store.retry(retry).await? {
         Retried::Scheduled { available_at } => RetryResponse {
             outcome: RetryOutcome::Scheduled,
-            retry_in_seconds: Some(seconds(available_at.since(state.store.clock().now()))),
+            // Rounded up: whoever comes then is not too early.
+            retry_in_seconds: Some(seconds(
+                available_at.since(state.store.clock().now()) + Duration::from_millis(999),
+            )),
         },
-        Retried::Exhausted(_) => {
-            RetryResponse { outcome: RetryOutcome::Exhausted, retry_in_seconds: None }
-        }
+        Retried::Exhausted(_) => RetryResponse {
+            outcome: RetryOutcome::Exhausted,
+            retry_in_seconds: None,
+        },
         Retried::Stale => return Err(stale()),
         Retried::Unknown => return Err(ApiError::not_found("job")),
     };
@@ -71,7 +75,12 @@ fn read(job_id: i64, request: RetryRequest) -> Result<Retry, ApiError> {
     let said = !message.trim().is_empty() || request.hand_back;
     let good = plain && said && message.chars().count() <= LONGEST_MESSAGE;
     let accepted = "1 to 500 characters without control characters";
-    faults.check(good, "userMessage", "it is missing, too long or not plain", accepted);
+    faults.check(
+        good,
+        "userMessage",
+        "it is missing, too long or not plain",
+        accepted,
+    );
     let wait = request.retry_after_seconds;
     let good = wait.is_none_or(|wait| wait <= LONGEST_WAIT);
     faults.check(good, "retryAfterSeconds", "it is too long", "0 to 3600");

@@ -35,9 +35,16 @@ pub(crate) async fn acknowledge(
     ApiJson(request): ApiJson<AcknowledgeRequest>,
 ) -> Result<Json<UnreadCount>, ApiError> {
     if request.sequence < 1 {
-        return Err(ApiError::invalid("sequence", "it is no sequence", "an integer from 1 on"));
+        return Err(ApiError::invalid(
+            "sequence",
+            "it is no sequence",
+            "an integer from 1 on",
+        ));
     }
     let stream = Stream::of_user(&principal.user_id);
     let state = store.acknowledge(&stream, request.sequence).await?;
-    Ok(Json(UnreadCount { unread: state.unread(), acknowledged: state.acknowledged }))
+    Ok(Json(UnreadCount {
+        unread: state.unread(),
+        acknowledged: state.acknowledged,
+    }))
 }

@@ -43,10 +43,15 @@ pub(crate) async fn list_notifications(
     let (limit, after) = (query.limit()?, query.position("after")?.unwrap_or(0));
     // Nothing can lie above, and the store may count on from here.
     let after = after.min(i64::MAX - 1);
-    let page = store.entries(&Stream::of_user(&principal.user_id), after, limit).await?;
+    let page = store
+        .entries(&Stream::of_user(&principal.user_id), after, limit)
+        .await?;
     let complete = page.complete_after(after);
     let now = store.clock().now();
-    let items = page.entries.iter().map(|entry| notification(entry, &links, now));
+    let items = page
+        .entries
+        .iter()
+        .map(|entry| notification(entry, &links, now));
     Ok(Json(NotificationPage {
         items: items.collect::<Result<_, _>>()?,
         epoch: page.state.epoch.to_string(),

@@ -24,6 +24,11 @@ pub(crate) async fn unread_count(
     Caller(principal): Caller,
     State(store): State<Store>,
 ) -> Result<Json<UnreadCount>, ApiError> {
-    let state = store.stream_state(&Stream::of_user(&principal.user_id)).await?;
-    Ok(Json(UnreadCount { unread: state.unread(), acknowledged: state.acknowledged }))
+    let state = store
+        .stream_state(&Stream::of_user(&principal.user_id))
+        .await?;
+    Ok(Json(UnreadCount {
+        unread: state.unread(),
+        acknowledged: state.acknowledged,
+    }))
 }

@@ -1,0 +1,155 @@
+//! Clients over a real WebSocket, through the hub's own server.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use crate::harness::{Hub, read};
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    /// Without negotiation, the token in the address, as browsers do.
+    async fn connect(hub: &Hub, user: &str) -> Self {
+        let (address, token) = (hub.address(), hub.token(user));
+        let url = format!("ws://{address}/hubs/plantanalysis?access_token={token}");
+        let (socket, _) = connect_async(url).await.unwrap();
+        let mut client = Self(socket);
+        client
+            .send("{\"protocol\":\"json\",\"version\":1}\u{1e}")
+            .await;
+        client
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// The arguments of the next event `target`.
+    async fn event(&mut self, target: &str) -> Value {
+        while let Some(message) = self.0.next().await {
+            let Message::Text(text) = message.unwrap() else {
+                continue;
+            };
+            for part in text.split('\u{1e}').filter(|part| !part.is_empty()) {
+                let message: Value = serde_json::from_str(part).unwrap();
+                if message["target"] == target {
+                    return message["arguments"].clone();
+                }
+            }
+        }
+        panic!("the connection closed before {target}");
+    }
+}
+
+#[tokio::test]
+async fn a_notification_reaches_the_owner_and_nobody_else() {
+    let hub = Hub::start().await;
+    let mut owner = Client::connect(&hub, "42").await;
+    let mut other = Client::connect(&hub, "43").await;
+    let id = hub.uploaded("42").await;
+    let notification = json!({"analysisId": id, "status": "Completed", "imageUrl": format!("/api/v1/plantanalyses/{id}/image")});
+    hub.call(
+        "/internal/notify",
+        &json!({"userId": 42, "notification": notification}),
+        202,
+    )
+    .await;
+    let event = &owner.event("ReceiveAnalysisCompleted").await[0];
+    assert_eq!(
+        (&event["analysisId"], &event["sequence"]),
+        (&json!(id), &json!(1))
+    );
+    // The link in it opens as it is.
+    let link = event["imageUrl"].as_str().unwrap();
+    let path = &link[link.find("/api/").unwrap()..];
+    assert_eq!(hub.get(path).send().await.unwrap().status(), 200);
+
+    hub.call(
+        "/internal/notify",
+        &json!({"userId": 43, "event": "Other", "payload": {}}),
+        202,
+    )
+    .await;
+    let seen = &other.event("Other").await[0];
+    assert_eq!(
+        seen["sequence"], 1,
+        "the other user's log has nothing of the owner's"
+    );
+}
+
+#[tokio::test]
+async fn progress_is_told_and_connections_are_listed_and_closed() {
+    let hub = Hub::start().await;
+    let mut client = Client::connect(&hub, "42").await;
+    client
+        .send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
+        .await;
+    client.event("Pong").await;
+    let path = "/internal/users/42/connections";
+    let listed = read(hub.internal(Method::GET, path).send().await.unwrap(), 200).await;
+    assert_eq!(listed["connections"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["connections"][0]["transport"], "WebSockets");
+
+    hub.uploaded("42").await;
+    let job = hub.leased().await;
+    let progress = json!({"percent": 40, "stage": "s", "message": "m"});
+    let heartbeat = format!("/internal/jobs/{}/heartbeat", job["jobId"]);
+    hub.call(
+        &heartbeat,
+        &json!({"token": job["token"], "progress": progress}),
+        200,
+    )
+    .await;
+    assert_eq!(
+        client.event("ReceiveAnalysisProgress").await[0]["percent"],
+        40
+    );
+    let progress = json!({"userId": 42, "notification": {"analysisId": 5, "status": "Processing", "percent": 60}});
+    assert_eq!(
+        hub.call("/internal/notify", &progress, 202).await["connections"],
+        1
+    );
+    assert_eq!(
+        client.event("ReceiveAnalysisProgress").await[0]["percent"],
+        60
+    );
+
+    let closed = read(
+        hub.internal(Method::DELETE, path).send().await.unwrap(),
+        200,
+    )
+    .await;
+    assert_eq!(closed["closed"], 1);
+    while let Some(Ok(_)) = client.0.next().await {}
+    let health = read(hub.get("/health/signalr").send().await.unwrap(), 200).await;
+    assert_eq!(health["status"], "Healthy");
+}
+
+#[tokio::test]
+async fn a_leaving_hub_tells_its_clients_to_reconnect() {
+    let mut hub = Hub::start().await;
+    let mut client = Client::connect(&hub, "42").await;
+    client
+        .send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
+        .await;
+    client.event("Pong").await;
+    hub.shutdown.begin();
+    let mut close = None;
+    while let Some(Ok(message)) = client.0.next().await {
+        if let Message::Text(text) = message {
+            for part in text.split('\u{1e}').filter(|part| !part.is_empty()) {
+                let message: Value = serde_json::from_str(part).unwrap();
+                if message["type"] == 7 {
+                    close = Some(message);
+                }
+            }
+        }
+    }
+    assert_eq!(close.expect("a Close message")["allowReconnect"], true);
+    hub.left().await.unwrap();
+}
