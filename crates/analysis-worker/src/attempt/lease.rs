@@ -99,6 +99,11 @@ impl Lease {
         self.progress.clone()
     }
 
+    /// The latest step that was told, whether or not the hub heard of it.
+    pub(super) fn latest_progress(&self) -> Option<Progress> {
+        self.progress.0.borrow().clone()
+    }
+
     /// Cancelled when the job is no longer this attempt's.
     pub(super) fn lost(&self) -> &CancellationToken {
         &self.lost
@@ -163,7 +168,9 @@ impl Beats {
                     return;
                 }
                 Err(error) => {
-                    let wait = error.retry_in(&mut backoff).unwrap_or(self.life / 3);
+                    // However long the hub asks us to wait, the lease would not live to see it.
+                    let third = self.life / 3;
+                    let wait = error.retry_in(&mut backoff).unwrap_or(third).min(third);
                     tracing::warn!(%error, ?wait, "a heartbeat did not reach the hub");
                     due = Instant::now() + wait;
                 }

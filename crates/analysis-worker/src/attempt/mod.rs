@@ -18,6 +18,7 @@ pub(crate) use self::lease::ProgressSender;
 pub(crate) use self::outcome::{Failure, Outcome};
 
 use self::lease::Lease;
+use self::report::Held;
 use crate::{analyser::Analyser, hub::Hub};
 
 /// What every attempt needs.
@@ -45,7 +46,12 @@ pub(crate) async fn run(attempts: &Attempts, job: &LeasedJob) {
     if let Outcome::Park(_) = outcome {
         lease.end_beats();
     }
-    report::report(&attempts.hub, job, outcome, lease.lost(), &attempts.hard).await;
+    let held = Held {
+        hub: &attempts.hub,
+        job,
+        progress: lease.latest_progress(),
+    };
+    report::report(&held, outcome, lease.lost(), &attempts.hard).await;
 }
 
 /// Runs an analysis such that its panic ends nothing but itself. Dropping the

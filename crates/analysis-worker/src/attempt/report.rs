@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 use shared_dto::{
-    analysis::{AnalysisResult, AnalysisStatus},
+    analysis::{AnalysisResult, AnalysisStatus, Progress},
     jobs::{HeartbeatRequest, LeasedJob, RetryRequest},
     notification::{AnalysisCompleted, AnalysisFailed, deep_link},
     notify::{Attempt, NotifyRequest, NotifyType},
@@ -27,16 +27,25 @@ const LONGEST_ERROR: usize = 1_024;
 /// How long a leaving worker tries to get rid of what it holds.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// A job that this worker still has, and where.
+pub(super) struct Held<'a> {
+    pub(super) hub: &'a Hub,
+    pub(super) job: &'a LeasedJob,
+    /// The latest step that was told.
+    pub(super) progress: Option<Progress>,
+}
+
+/// Reports `outcome`; returns when the hub has it, when the job is `lost`, or
+/// some seconds after `hard`.
 pub(super) async fn report(
-    hub: &Hub,
-    job: &LeasedJob,
+    held: &Held<'_>,
     outcome: Outcome,
     lost: &CancellationToken,
     hard: &CancellationToken,
 ) {
     // Ends when the attempt has lost its job, or when the worker must leave.
     let stop = lost.child_token();
-    let told = tell(hub, job, outcome, &stop);
+    let told = tell(held, outcome, &stop);
     tokio::pin!(told);
     let settled = tokio::select! {
         settled = &mut told => settled,
@@ -65,11 +74,11 @@ pub(super) async fn report(
 }
 
 async fn tell(
-    hub: &Hub,
-    job: &LeasedJob,
+    held: &Held<'_>,
     outcome: Outcome,
     stop: &CancellationToken,
 ) -> Result<(), Unsettled> {
+    let (hub, job) = (held.hub, held.job);
     match outcome {
         Outcome::Done(result) => {
             post(hub, job, completed(job, *result), stop).await?;
@@ -87,7 +96,7 @@ async fn tell(
             let failure = Failure::new("the worker is leaving", TRY_AGAIN);
             give_back(hub, job, &failure, None, true, stop).await?;
         }
-        Outcome::Park(time) => park(hub, job, time, stop).await?,
+        Outcome::Park(time) => park(held, time, stop).await?,
         Outcome::Lost => tracing::info!("attempt abandoned"),
     }
     Ok(())
@@ -140,21 +149,15 @@ async fn give_back(
     Ok(())
 }
 
-async fn park(
-    hub: &Hub,
-    job: &LeasedJob,
-    time: Duration,
-    stop: &CancellationToken,
-) -> Result<(), Unsettled> {
+/// The last progress goes along: nobody else tells any until the outside analyser does.
+async fn park(held: &Held<'_>, time: Duration, stop: &CancellationToken) -> Result<(), Unsettled> {
     let request = HeartbeatRequest {
-        token: job.token.clone(),
-        progress: None,
+        token: held.job.token.clone(),
+        progress: held.progress.clone(),
         park_seconds: Some(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
     };
-    until_settled("parking the job", stop, || {
-        hub.heartbeat(job.job_id, &request)
-    })
-    .await?;
+    let beat = || held.hub.heartbeat(held.job.job_id, &request);
+    until_settled("parking the job", stop, beat).await?;
     tracing::info!(?time, "job parked until its answer comes");
     Ok(())
 }

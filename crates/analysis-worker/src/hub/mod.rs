@@ -43,6 +43,10 @@ const LONGEST_ANSWER: usize = 64 * 1_024;
 /// A lease answer holds jobs, each with the reply of an outside analyser at most.
 const LONGEST_LEASE: usize = 128 * 1_024 * 1_024;
 
+/// A heartbeat is answered within this time, or another one is better: a lease
+/// must not end while one hangs.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
 /// Why there can be no link at all.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -114,7 +118,11 @@ impl Hub {
         request: &HeartbeatRequest,
     ) -> Result<HeartbeatResponse, HubError> {
         let call = self.post(&format!("/internal/jobs/{job_id}/heartbeat"), request);
-        parse(&self.exchange(call, self.timeout, LONGEST_ANSWER).await?)
+        parse(
+            &self
+                .exchange(call, self.timeout.min(HEARTBEAT), LONGEST_ANSWER)
+                .await?,
+        )
     }
 
     /// Gives an attempt back.

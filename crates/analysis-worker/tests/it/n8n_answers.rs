@@ -85,7 +85,9 @@ async fn a_202_parks_the_job_and_frees_the_slot() {
             })
             .collect();
         // A heartbeat after it would wake the parked job.
-        assert_eq!(beats.last().unwrap().park_seconds, Some(77));
+        let parked = beats.last().unwrap();
+        assert_eq!(parked.park_seconds, Some(77));
+        assert_eq!(parked.progress.as_ref().unwrap().stage, "analysing");
         assert_eq!(
             beats
                 .iter()

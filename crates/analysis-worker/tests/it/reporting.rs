@@ -202,3 +202,22 @@ async fn an_open_breaker_leaves_the_hub_alone() {
     let arrived = hub.arrived(Route::Lease);
     assert!(arrived <= 5, "{arrived}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_kept_alive_however_long_the_hub_asks_to_wait() {
+    let hub = Hub::start().await;
+    let late = Deed::After(Duration::from_millis(1_500), Box::new(Deed::json(GOOD)));
+    let webhook = Webhook::start([late]).await;
+    let url = webhook.url();
+    let _worker = Worker::start(&hub, &[("N8N__WebhookUrl", url.as_str())]).await;
+    hub.fail(Route::Heartbeat, [Fault::Status(429, Some(3_600))]);
+    let mut job = job(1);
+    job.lease_seconds = 1;
+    hub.queue_job(job, photos::leaf());
+    hub.notified(1).await;
+    assert!(
+        hub.calls()
+            .iter()
+            .any(|call| matches!(call, Call::Heartbeat(1, _)))
+    );
+}
