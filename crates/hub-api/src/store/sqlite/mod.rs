@@ -21,6 +21,7 @@ mod work;
 mod transaction;
 mod statement;
 mod append;
+mod ending;
 mod receipts;
 mod operations;
 mod read;

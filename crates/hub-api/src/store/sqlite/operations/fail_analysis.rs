@@ -4,7 +4,7 @@ use crate::store::{
     Appended, Photo, StoreError, Stream, Terminal,
     failure::{FAILED_EVENT, Failure},
     sqlite::{
-        append::Ending,
+        ending::Ending,
         work::{Draft, Work},
     },
 };
