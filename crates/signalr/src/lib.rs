@@ -64,3 +64,23 @@ pub use options::{HubOptions, Transports};
 pub use principal::{Authorization, Principal};
 pub use server::{ConnectionSummary, HubServer};
 pub use transport::{HubLayer, HubService, TransportKind};
+
+/// The documents outside of rustdoc: their examples are compiled as well.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/aspnet.md")]
+    mod aspnet {}
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_chat_of_the_readme_is_the_example() {
+        let example = include_str!("../examples/chat.rs");
+        let (_, program) = example.split_once("\n\n").unwrap();
+        assert!(include_str!("../README.md").contains(program));
+        assert!(program.lines().count() <= 30);
+    }
+}
