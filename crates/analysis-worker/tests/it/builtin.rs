@@ -43,6 +43,7 @@ async fn a_photo_becomes_a_result_with_its_overlay_before_it() {
     let overlay = position(|call| matches!(call, Call::Overlay { .. }));
     assert!(overlay < position(|call| matches!(call, Call::Notify { .. })));
     let Call::Overlay {
+        analysis,
         token,
         media_type,
         bytes,
@@ -50,7 +51,7 @@ async fn a_photo_becomes_a_result_with_its_overlay_before_it() {
     else {
         unreachable!()
     };
-    assert_eq!(token, "token-of-1");
+    assert_eq!((*analysis, token.as_str()), (1_001, "token-of-1"));
     assert!(media_type.starts_with("image/") && *bytes > 1_000);
     assert!(hub.every_call_had_the_secret());
     worker.leave().await;

@@ -54,6 +54,7 @@ pub(crate) enum Call {
     Retry(i64, RetryRequest),
     Photo,
     Overlay {
+        analysis: i64,
         token: String,
         media_type: String,
         bytes: usize,
@@ -339,6 +340,7 @@ async fn overlay(
 ) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     shared.record(Call::Overlay {
+        analysis,
         token: header(ATTEMPT_TOKEN_HEADER),
         media_type: header("content-type"),
         bytes: body.len(),
