@@ -1,5 +1,7 @@
 //! The logs: lines of text for people or of JSON for machines.
 
+use std::io::{self, IsTerminal as _};
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
@@ -12,7 +14,8 @@ pub fn start(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send 
     let filter = EnvFilter::try_new(&config.filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false);
+        .with_target(false)
+        .with_ansi(io::stdout().is_terminal());
     match config.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

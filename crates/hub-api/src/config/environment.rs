@@ -119,8 +119,8 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("Cors__AllowedOrigins", "cors.allowed_origins", List),
     ("SignalR__AllowedOrigins", "cors.allowed_origins", List),
     ("Log__Format", "log.format", Text),
-    ("Log__Filter", "log.filter", Text),
     ("RUST_LOG", "log.filter", Text),
+    ("Log__Filter", "log.filter", Text),
 ];
 
 /// The variable that an operator would set for `key`.

@@ -48,10 +48,10 @@ impl Socket {
         &self.stream
     }
 
-    /// Closing a socket with unread bytes resets the connection, and a reset
-    /// makes the peer's system forget an answer that it has but did not read
-    /// yet (RFC 9112 section 9.6). So what has come is read away first; nothing
-    /// is waited for that has not come.
+    /// Closing a socket under a peer that is still sending resets the
+    /// connection, and a reset makes the peer forget an answer that it has but
+    /// did not read yet (RFC 9112 section 9.6). So what it sends is thrown away
+    /// until it closes as well, within limits.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut waste = [0; 8 * 1024];
         while self.discarded < MOST_DISCARDED {
@@ -60,14 +60,12 @@ impl Socket {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     self.discarded += buffer.filled().len();
                 }
-                // In the middle of a body the sender gets its turn to notice.
-                Poll::Pending if self.discarded > 0 => {
-                    let closing = self
-                        .closing
-                        .get_or_insert_with(|| Box::pin(sleep(LONGEST_CLOSE)));
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    let closing = &mut self.closing;
+                    let closing = closing.get_or_insert_with(|| Box::pin(sleep(LONGEST_CLOSE)));
                     return closing.as_mut().poll(cx);
                 }
-                _ => break,
             }
         }
         Poll::Ready(())

@@ -2,6 +2,8 @@
 
 pub(crate) mod upload;
 mod receive;
+mod multipart_upload;
+mod json_upload;
 mod photo;
 pub(crate) mod get;
 pub(crate) mod list;

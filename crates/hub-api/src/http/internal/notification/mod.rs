@@ -1,23 +1,20 @@
 //! Reads the DTO of an analysis notification: every field that has a meaning
 //! is checked, members that only a newer sender knows are kept.
 
-use serde_json::{Map, Value, json};
+mod reader;
+
+use serde_json::Value;
 use shared_dto::{
     UserId,
     analysis::{AnalysisResult, AnalysisStatus, Progress},
-    notification::{AnalysisProgress, deep_link},
+    notification::AnalysisProgress,
     notify::NotifyType,
 };
-use time::{
-    OffsetDateTime, PrimitiveDateTime, format_description::well_known::Iso8601,
-    format_description::well_known::Rfc3339,
-};
+use time::OffsetDateTime;
 
+use self::reader::Reader;
 use super::checks::{self, Faults};
 use crate::http::{ApiError, problem::Kind};
-
-const LONGEST_TEXT: usize = 4096;
-const LONGEST_ADDRESS: usize = 2048;
 
 /// How strictly a DTO is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,218 +132,6 @@ fn same_user(user: &UserId, given: &Value) -> Result<(), ApiError> {
     }
 }
 
-struct Reader {
-    members: Map<String, Value>,
-    faults: Faults,
-    reading: Reading,
-}
-
-impl Reader {
-    fn completed(&mut self, user: &UserId, result: Option<&AnalysisResult>) -> Notice {
-        self.time("completedAt");
-        let of = |pick: fn(&AnalysisResult) -> Option<Value>| result.and_then(pick);
-        self.text("cropType", of(|r| r.crop_type.clone().map(Value::from)));
-        self.text(
-            "primaryConcern",
-            of(|r| r.primary_concern.clone().map(Value::from)),
-        );
-        self.score(of(|r| r.overall_health_score.map(Value::from)));
-        self.ended(
-            "ReceiveAnalysisCompleted",
-            AnalysisStatus::Completed,
-            user,
-            None,
-        )
-    }
-
-    fn failed(&mut self, user: &UserId) -> Notice {
-        self.time("timestamp");
-        self.text("cropType", None);
-        let fallback = (self.reading == Reading::Deployed).then(|| json!("The analysis failed."));
-        self.text("errorMessage", fallback);
-        let message = self
-            .members
-            .get("errorMessage")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
-        let said = message
-            .as_deref()
-            .is_some_and(|text| !text.trim().is_empty());
-        self.faults.check(
-            said,
-            "notification.errorMessage",
-            "it is missing",
-            "words for the user",
-        );
-        self.ended(
-            "ReceiveAnalysisFailed",
-            AnalysisStatus::Failed,
-            user,
-            message,
-        )
-    }
-
-    fn progress(&mut self, user: &UserId) -> Notice {
-        let analysis_id = self.analysis_id();
-        let timestamp = self.time("timestamp");
-        let percent = self.members.get("percent").cloned().unwrap_or_default();
-        let percent = percent
-            .as_u64()
-            .and_then(|percent| u8::try_from(percent).ok());
-        self.faults.check(
-            percent.is_some(),
-            "notification.percent",
-            "it is no number",
-            "0 to 100",
-        );
-        let mut said = |name: &str| {
-            self.text(name, Some(json!("")));
-            self.members
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (stage, message) = (said("stage"), said("message"));
-        let progress = Progress {
-            percent: percent.unwrap_or(0),
-            stage,
-            message,
-        };
-        checks::progress(&progress, "notification.", &mut self.faults);
-        Notice::Progress(progress_of(analysis_id, user, &progress, timestamp))
-    }
-
-    fn ended(
-        &mut self,
-        event: &'static str,
-        status: AnalysisStatus,
-        user: &UserId,
-        error_message: Option<String>,
-    ) -> Notice {
-        let analysis_id = self.analysis_id();
-        self.address("imageUrl", None);
-        self.address("deepLink", Some(deep_link(analysis_id)));
-        // These two are the hub's to give.
-        self.members.remove("notificationId");
-        self.members.remove("sequence");
-        self.members.insert("userId".to_owned(), json!(user));
-        self.members.insert("status".to_owned(), json!(status));
-        let payload = Value::Object(std::mem::take(&mut self.members));
-        Notice::Terminal(Ended {
-            event,
-            analysis_id,
-            payload,
-            error_message,
-        })
-    }
-
-    fn analysis_id(&mut self) -> i64 {
-        let given = self.members.get("analysisId");
-        let number = given.and_then(Value::as_i64).or_else(|| {
-            let text = given
-                .and_then(Value::as_str)
-                .filter(|_| self.reading == Reading::Deployed)?;
-            text.trim().parse().ok()
-        });
-        let good = number.filter(|number| *number >= 1);
-        let accepted = "an integer from 1 on";
-        self.faults.check(
-            good.is_some(),
-            "notification.analysisId",
-            "it is no id",
-            accepted,
-        );
-        let id = good.unwrap_or(1);
-        self.members.insert("analysisId".to_owned(), json!(id));
-        id
-    }
-
-    /// A text, or `fallback` where it is missing.
-    fn text(&mut self, name: &str, fallback: Option<Value>) {
-        let given = self.members.get(name).filter(|given| !given.is_null());
-        match given {
-            None => {
-                self.members
-                    .insert(name.to_owned(), fallback.unwrap_or_default());
-            }
-            Some(Value::String(text)) if text.chars().count() <= LONGEST_TEXT => {}
-            Some(_) => self.wrong(
-                name,
-                "it is no text, or too long",
-                "text of at most 4096 characters",
-            ),
-        }
-    }
-
-    fn score(&mut self, fallback: Option<Value>) {
-        const NAME: &str = "overallHealthScore";
-        match self.members.get(NAME).filter(|given| !given.is_null()) {
-            None => {
-                self.members
-                    .insert(NAME.to_owned(), fallback.unwrap_or_default());
-            }
-            Some(given) if given.as_u64().is_some_and(|score| score <= 100) => {}
-            Some(_) => self.wrong(NAME, "it is no score", "an integer from 0 to 100"),
-        }
-    }
-
-    /// An address that a client will open: of the web, of the app, or one of
-    /// the hub's own pictures.
-    fn address(&mut self, name: &str, fallback: Option<String>) {
-        let accepted = "an https address, a path of the hub, or null";
-        match self.members.get(name).filter(|given| !given.is_null()) {
-            None => {
-                self.members.insert(name.to_owned(), json!(fallback));
-            }
-            Some(Value::String(text)) if text.len() <= LONGEST_ADDRESS => {
-                let safe = match text.split_once(':') {
-                    Some((scheme, _)) => !matches!(
-                        scheme.to_ascii_lowercase().as_str(),
-                        "javascript" | "data" | "vbscript" | "file"
-                    ),
-                    None => true,
-                };
-                let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-                if !safe || !plain {
-                    self.wrong(name, "it is no address that a client may open", accepted);
-                }
-            }
-            Some(_) => self.wrong(name, "it is no address", accepted),
-        }
-    }
-
-    /// A date, or now where it is missing. .NET writes dates of unknown kind
-    /// without an offset; those are UTC.
-    fn time(&mut self, name: &str) -> OffsetDateTime {
-        let given = self.members.get(name).filter(|given| !given.is_null());
-        let time = match given.map(|given| given.as_str().and_then(parse_time)) {
-            None => OffsetDateTime::now_utc(),
-            Some(Some(time)) => time,
-            Some(None) => {
-                self.wrong(name, "it is no date", "RFC 3339, e.g. 2026-01-31T12:00:00Z");
-                return OffsetDateTime::now_utc();
-            }
-        };
-        // Clients parse one spelling.
-        let text = time.format(&Rfc3339).unwrap_or_default();
-        self.members.insert(name.to_owned(), Value::String(text));
-        time
-    }
-
-    fn wrong(&mut self, name: &str, detail: &str, accepted: &str) {
-        self.faults
-            .add(&format!("notification.{name}"), detail, accepted);
-    }
-}
-
-fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| {
-        let plain = PrimitiveDateTime::parse(text, &Iso8601::PARSING).ok()?;
-        Some(plain.assume_utc())
-    })
-}
-
 /// The DTO of progress.
 pub(in crate::http) fn progress_of(
     analysis_id: i64,
@@ -367,6 +152,8 @@ pub(in crate::http) fn progress_of(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read_strictly(kind: Option<NotifyType>, notification: Value) -> Result<Notice, ApiError> {
