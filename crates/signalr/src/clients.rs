@@ -448,22 +448,10 @@ impl Context {
         Ok(self.connection.send(frame, tag).is_ok())
     }
 
-    /// Like [`send`](Self::send), but first waits while the client has not
-    /// taken what was sent before: for replays.
-    ///
-    /// # Errors
-    /// When the arguments cannot be written in the client's protocol.
-    pub async fn send_in_turn<A: Arguments + ?Sized>(
-        &self,
-        message: &mut Message<'_, A>,
-        tag: u64,
-    ) -> Result<bool, WriteError> {
-        let Some(protocol) = self.connection.protocol() else {
-            return Ok(false);
-        };
-        let frame = message.frame(protocol)?;
+    /// Waits while the client has not taken what was sent before: for replays,
+    /// which could otherwise fill a slow client's queue.
+    pub async fn wait_for_space(&self) {
         self.connection.wait_for_space().await;
-        Ok(self.connection.send(frame, tag).is_ok())
     }
 
     /// Bytes that wait to be written to the client: what may be lost can be
@@ -473,12 +461,21 @@ impl Context {
         self.connection.outbox().waiting_bytes()
     }
 
-    /// How long nothing has come from the client.
+    /// How long nothing has come from the client; zero while it waits in a
+    /// poll, since such a client has nothing else to say.
     #[must_use]
     pub fn silent_for(&self) -> std::time::Duration {
-        self.connection
-            .core()
-            .since(&self.connection.times.last_heard)
+        let times = &self.connection.times;
+        let polls = self.connection.transport() == Some(crate::TransportKind::LongPolling);
+        if polls
+            && times
+                .detached_since
+                .load(std::sync::atomic::Ordering::Relaxed)
+                == 0
+        {
+            return std::time::Duration::ZERO;
+        }
+        self.connection.core().since(&times.last_heard)
     }
 
     /// Whether the connection is over or about to be.

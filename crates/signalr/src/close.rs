@@ -43,6 +43,8 @@ pub enum CloseReason {
     ConnectRefused(HubError),
     /// Hub code called `abort`.
     Aborted,
+    /// Hub code panicked outside of a method.
+    HubPanicked,
     /// The caller's authentication expired.
     AuthenticationExpired,
     /// The server goes away; clients may reconnect.
@@ -81,6 +83,7 @@ impl CloseReason {
             Self::Unwritable(_) => "unwritable",
             Self::ConnectRefused(_) => "connect-refused",
             Self::Aborted => "aborted",
+            Self::HubPanicked => "hub-panicked",
             Self::AuthenticationExpired => "authentication-expired",
             Self::ServerShutdown => "server-shutdown",
             Self::Closed { .. } => "closed",
@@ -102,6 +105,7 @@ impl CloseReason {
         match self {
             Self::Handshake
             | Self::HandshakeTimeout
+            | Self::HubPanicked
             | Self::TransportLost
             | Self::Violation { .. } => None,
             Self::ClientClosed { .. } | Self::Aborted => Some(CloseMessage {

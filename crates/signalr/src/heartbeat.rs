@@ -53,6 +53,7 @@ fn tick(core: &Core, connection: &Arc<Connection>) -> bool {
             transport_lost(core, connection);
         }
         Stage::Running => {
+            watch_stream(core, connection);
             if let Some(reason) = verdict(core, connection) {
                 connection.request_close(reason);
             } else {
@@ -67,6 +68,16 @@ fn tick(core: &Core, connection: &Arc<Connection>) -> bool {
         }
     }
     true
+}
+
+/// An event stream tells nobody that it stands still: what waits is looked at.
+fn watch_stream(core: &Core, connection: &Connection) {
+    let streams = connection.transport() == Some(TransportKind::ServerSentEvents);
+    if streams && !connection.outbox().is_empty() {
+        let stalled = &connection.times.stalled_since;
+        let now = core.now().max(1);
+        let _ = stalled.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 fn transport_lost(core: &Core, connection: &Connection) {
@@ -88,6 +99,7 @@ fn verdict(core: &Core, connection: &Connection) -> Option<CloseReason> {
         return gone.then_some(CloseReason::TransportLost);
     }
     if set(&times.last_received)
+        && connection.is_reading()
         && core.since(&times.last_received) > options.client_timeout_interval
     {
         return Some(CloseReason::ClientTimeout);
@@ -113,6 +125,10 @@ fn keep_alive(core: &Core, connection: &Connection) {
     let Some(protocol) = connection.protocol() else {
         return;
     };
+    let polls = connection.transport() == Some(TransportKind::LongPolling);
+    if !polls && times.detached_since.load(Ordering::Relaxed) > 0 {
+        return;
+    }
     let (processed, acknowledged) = (
         times.processed_id.load(Ordering::Relaxed),
         times.acknowledged_id.load(Ordering::Relaxed),
@@ -123,7 +139,7 @@ fn keep_alive(core: &Core, connection: &Connection) {
         let _ = connection.send(ack, 0);
     }
     // Polls show by themselves that both sides live.
-    if connection.transport() == Some(TransportKind::LongPolling) {
+    if polls {
         return;
     }
     // What waits to be written keeps the connection alive as well.

@@ -243,6 +243,7 @@ impl Outbox {
         self.detached = true;
         self.queue = VecDeque::new();
         self.unwritten = 0;
+        self.wake_waiters();
     }
 
     /// A new transport: Sequence first, then what was not acknowledged.

@@ -21,9 +21,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn announce(&self, connection: &Arc<Connection>) {
-        self.by_token
-            .insert(connection.token(), Arc::clone(connection));
+    /// Enters a new connection; gives the one that has the token, which is an
+    /// earlier one when two requests brought the same token of another node.
+    pub(crate) fn announce(&self, connection: Arc<Connection>) -> Arc<Connection> {
+        let entry = self.by_token.entry(connection.token());
+        Arc::clone(&entry.or_insert(connection))
     }
 
     pub(crate) fn by_token(&self, token: ConnectionToken) -> Option<Arc<Connection>> {
@@ -44,7 +46,8 @@ impl Registry {
     /// The connection is over. Its token stays until [`forget`](Self::forget):
     /// a long-polling client fetches the end with one more poll.
     pub(crate) fn remove(&self, connection: &Arc<Connection>) {
-        self.by_id.remove(&connection.id());
+        self.by_id
+            .remove_if(&connection.id(), |_, each| Arc::ptr_eq(each, connection));
         if let Some(user) = connection.user_id() {
             self.users.remove_if_mut(user, |_, connections| {
                 connections.retain(|each| !Arc::ptr_eq(each, connection));
@@ -78,8 +81,11 @@ impl Registry {
             .entry(name)
             .or_default()
             .insert(id, Arc::clone(&connection));
-        // The connection may have ended in between: its groups were emptied then.
-        if !connection.groups().iter().any(|each| **each == *group) {
+        // The connection may have ended in between: nothing else takes it out then.
+        let lives = self
+            .by_id(id)
+            .is_some_and(|each| Arc::ptr_eq(&each, &connection));
+        if !lives || !connection.groups().iter().any(|each| **each == *group) {
             self.drop_member(group, id);
         }
     }

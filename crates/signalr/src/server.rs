@@ -170,6 +170,16 @@ impl HubServer {
     /// after the send timeout.
     pub async fn drain(&self, spread: Duration) {
         self.core.draining.store(true, Ordering::Release);
+        self.close_all(spread).await;
+        // Those that were being attached when the list was made.
+        self.close_all(Duration::ZERO).await;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.connection_count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn close_all(&self, spread: Duration) {
         let mut connections = Vec::new();
         self.core
             .registry
@@ -180,10 +190,6 @@ impl HubServer {
             connection.request_close(CloseReason::ServerShutdown);
             due += pause;
             tokio::time::sleep_until(due).await;
-        }
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while self.connection_count() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -201,6 +207,11 @@ impl fmt::Debug for HubServer {
 }
 
 impl Core {
+    /// Whether new connections are refused.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// Milliseconds since the hub started.
     pub(crate) fn now(&self) -> u64 {
         self.started.elapsed().as_millis() as u64

@@ -221,7 +221,10 @@ impl Delivery {
         if complete && after > 0 {
             self.confirm(reader.stream(), after, ReceiptSource::Resume);
         }
-        let turn = reader.begin(first);
+        let turn = match complete {
+            true => reader.begin(first),
+            false => reader.begin_after_gap(first),
+        };
         self.catch_up(context, &reader, turn).await;
         let to = reader.sent().max(first - 1);
         Ok(Resumed {
@@ -259,7 +262,9 @@ impl Delivery {
         if source == ReceiptSource::Pong && self.shared.settings.confirm == Confirm::Acknowledge {
             return;
         }
-        if let (Some(reader), Ok(sequence)) = (context.get::<Reader>(), i64::try_from(sequence)) {
+        if let (Some(reader), Ok(sequence)) = (context.get::<Reader>(), i64::try_from(sequence))
+            && reader.confirms()
+        {
             self.confirm(reader.stream(), sequence, source);
         }
     }
@@ -295,7 +300,9 @@ impl Delivery {
             return;
         };
         loop {
-            let after = reader.sent();
+            let Some(after) = reader.position(turn) else {
+                return;
+            };
             let page = match serving.store.entries(reader.stream(), after, PAGE).await {
                 Ok(page) => page,
                 Err(error) => return self.give_up(context, &error),
@@ -304,11 +311,11 @@ impl Delivery {
             for entry in &page.entries {
                 let arguments = self.arguments(entry);
                 let mut messages = self.messages(&entry.event, &arguments);
-                if !self
-                    .send_all_in_turn(context, &mut messages, entry.sequence)
-                    .await
-                    || !reader.advance(turn, entry.sequence)
-                {
+                context.wait_for_space().await;
+                let taken = reader.hand(turn, entry.sequence, || {
+                    self.send_all(context, &mut messages, entry.sequence)
+                });
+                if !taken {
                     return;
                 }
                 handed.extend(entry.analysis_id.map(|analysis_id| Handed {
@@ -376,21 +383,6 @@ impl Delivery {
             .iter_mut()
             .zip(tags)
             .all(|(message, tag)| written(context.send(message, tag)))
-    }
-
-    async fn send_all_in_turn<A: signalr::protocol::Arguments>(
-        &self,
-        context: &Context,
-        messages: &mut [Message<'_, A>],
-        sequence: i64,
-    ) -> bool {
-        let tags = self.tags(messages.len(), sequence);
-        for (message, tag) in messages.iter_mut().zip(tags) {
-            if !written(context.send_in_turn(message, tag).await) {
-                return false;
-            }
-        }
-        true
     }
 
     // Questions of internal routes

@@ -30,6 +30,9 @@ struct State {
     head: i64,
     /// Changes with each begin: an older catch-up stops.
     turn: u64,
+    /// Entries before those that it gets were left out (an incomplete resume):
+    /// that it has the later ones says nothing of the earlier.
+    skipped: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,7 @@ impl Reader {
             first_announced: None,
             head: 0,
             turn: 0,
+            skipped: false,
         };
         Self {
             stream,
@@ -114,12 +118,29 @@ impl Reader {
         let first = state
             .first_announced
             .map_or(first, |announced| announced.min(first));
-        Some(state.begin(first))
+        Some(state.begin(first, false))
     }
 
-    /// Starts reading at `first`; gives the turn.
+    /// Starts reading at `first`, everything before it being the client's;
+    /// gives the turn.
     pub(super) fn begin(&self, first: i64) -> u64 {
-        self.state.lock().begin(first)
+        self.state.lock().begin(first, false)
+    }
+
+    /// Starts reading at `first` though the client lacks what is before it.
+    pub(super) fn begin_after_gap(&self, first: i64) -> u64 {
+        self.state.lock().begin(first, true)
+    }
+
+    /// Whether the arrival of an entry shows that all before it arrived.
+    pub(super) fn confirms(&self) -> bool {
+        !self.state.lock().skipped
+    }
+
+    /// Where a turn goes on; `None` when another turn began.
+    pub(super) fn position(&self, turn: u64) -> Option<i64> {
+        let state = self.state.lock();
+        (state.turn == turn).then_some(state.sent)
     }
 
     /// Takes on the catch-up that a gap asked for.
@@ -133,13 +154,19 @@ impl Reader {
         Some(state.turn)
     }
 
-    /// An entry was handed over; false when another turn began.
-    pub(super) fn advance(&self, turn: u64, sequence: i64) -> bool {
+    /// Hands over the next entry by `send`, which only queues; false when it
+    /// was not taken or another turn began: two turns must not mix their entries.
+    pub(super) fn hand(&self, turn: u64, sequence: i64, send: impl FnOnce() -> bool) -> bool {
         let mut state = self.state.lock();
         if state.turn != turn {
             return false;
         }
-        state.sent = state.sent.max(sequence);
+        if sequence > state.sent {
+            if !send() {
+                return false;
+            }
+            state.sent = sequence;
+        }
         true
     }
 
@@ -161,7 +188,8 @@ impl Reader {
 }
 
 impl State {
-    fn begin(&mut self, first: i64) -> u64 {
+    fn begin(&mut self, first: i64, skipped: bool) -> u64 {
+        self.skipped = skipped;
         self.mode = Mode::CatchingUp;
         self.sent = first - 1;
         self.turn += 1;
@@ -188,13 +216,13 @@ mod tests {
     fn what_is_announced_while_catching_up_is_not_lost() {
         let reader = reader();
         let turn = reader.begin(1);
-        assert!(reader.advance(turn, 1));
+        assert!(reader.hand(turn, 1, || true));
         assert_eq!(reader.announce(2, || panic!("not live yet")), Step::Done);
         assert!(
             !reader.go_live(turn, 1),
             "2 was announced and is not read yet"
         );
-        assert!(reader.advance(turn, 2));
+        assert!(reader.hand(turn, 2, || true));
         assert!(reader.go_live(turn, 2));
         let sent = RefCell::new(Vec::new());
         reader.announce(3, || {
@@ -224,10 +252,10 @@ mod tests {
         let reader = reader();
         let first = reader.begin(1);
         let second = reader.begin(5);
-        assert!(!reader.advance(first, 1));
+        assert!(!reader.hand(first, 1, || panic!("its turn is over")));
         assert!(reader.go_live(first, 9), "its turn is over");
         assert_eq!(reader.sent(), 4);
-        assert!(reader.advance(second, 5));
+        assert!(reader.hand(second, 5, || true));
     }
 
     #[test]
@@ -247,5 +275,14 @@ mod tests {
             "6 is confirmed by then"
         );
         assert_eq!(reader.sent(), 4);
+    }
+
+    #[test]
+    fn after_an_incomplete_resume_its_receipts_confirm_nothing() {
+        let reader = reader();
+        reader.begin_after_gap(16);
+        assert!(!reader.confirms());
+        reader.begin(3);
+        assert!(reader.confirms());
     }
 }

@@ -17,6 +17,10 @@ pub struct StoreOptions {
     pub max_attempts: u32,
     /// How long after its upload an analysis is given up.
     pub job_deadline: Duration,
+    /// How long leases live at least after the store is opened: while it was
+    /// closed no worker could lengthen its own, and a worker whose breaker is
+    /// open does not look at once.
+    pub lease_grace: Duration,
     /// Writes of one kind that may wait for the writer.
     pub queue_capacity: usize,
     /// How long a caller waits: for room in the queue, for a reader, for an answer.
@@ -33,6 +37,7 @@ impl StoreOptions {
             readers: 4,
             max_attempts: 3,
             job_deadline: Duration::from_secs(60 * 60),
+            lease_grace: Duration::from_secs(60),
             queue_capacity: 4096,
             patience: Duration::from_secs(5),
         }

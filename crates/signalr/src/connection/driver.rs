@@ -4,6 +4,7 @@
 //! connection costs this state and nothing else.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     task::{Context as TaskContext, Poll},
     time::Duration,
@@ -23,7 +24,7 @@ use crate::{
     hub::{Context, DisconnectReason, HubError, ReceiptSource, filter},
     outbox::Frame,
     protocol::handshake::HandshakeError,
-    websocket::{Event, Opcode, Violation, close_code},
+    websocket::{Event, Violation, close_code},
 };
 
 /// Turns of the loop before other connections get theirs.
@@ -39,7 +40,16 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
         ended: None,
         connected: false,
     });
-    let reason = std::future::poll_fn(|cx| driver.poll(cx)).await;
+    let reason = std::future::poll_fn(|cx| {
+        // Whatever hub code does, the connection must leave the registry.
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| driver.poll(cx)));
+        polled.unwrap_or_else(|_| {
+            tracing::error!("hub code panicked outside of a method");
+            Poll::Ready(CloseReason::HubPanicked)
+        })
+    })
+    .await;
+    connection.outbox().end();
     let connected = driver.connected;
     drop(driver);
     let core = Arc::clone(connection.core());
@@ -58,8 +68,11 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
             .hub
             .clone()
             .disconnected(context.clone(), reason.clone());
-        if let Err(error) = filter::disconnected(&core.filters, &context, &reason, hub).await {
-            tracing::error!(%error, "a hub filter failed around a disconnect");
+        let told = filter::disconnected(&core.filters, &context, &reason, hub);
+        match AssertUnwindSafe(told).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a hub filter failed around a disconnect"),
+            Err(_) => tracing::error!("hub code panicked around a disconnect"),
         }
     }
     connection.items().clear();
@@ -177,7 +190,9 @@ impl Driver {
                 return false;
             }
             self.connection.heard();
-            self.confirm_by_message();
+            if !matches!(self.phase, Phase::Ending) {
+                self.confirm_by_message();
+            }
             if let Err(reason) = self.take_bytes(&bytes, cx) {
                 self.end(reason);
             }
@@ -195,11 +210,11 @@ impl Driver {
         let waker = cx.waker().clone();
         let read = link.poll_read(cx, |decoder, bytes| {
             let mut inner = TaskContext::from_waker(&waker);
-            let mut pongs = Vec::new();
-            let outcome = self.take_frames(decoder, bytes, &mut pongs, &mut inner);
-            (outcome, pongs)
+            let mut beats = Beats::default();
+            let outcome = self.take_frames(decoder, bytes, &mut beats, &mut inner);
+            (outcome, beats)
         });
-        let (outcome, pongs) = match read {
+        let (outcome, beats) = match read {
             Poll::Pending => {
                 self.link = Some(link);
                 return false;
@@ -213,7 +228,12 @@ impl Driver {
                 return true;
             }
         };
-        for payload in pongs {
+        for payload in beats.pings {
+            if let Some((pong, tag)) = link.pinged(payload) {
+                let _ = self.connection.outbox().push(pong, tag, usize::MAX);
+            }
+        }
+        for payload in beats.pongs {
             let tag = link.pong(&payload);
             self.connection.receipt(tag, ReceiptSource::Pong);
         }
@@ -236,7 +256,7 @@ impl Driver {
         &mut self,
         decoder: &mut crate::websocket::Decoder,
         bytes: &mut [u8],
-        pongs: &mut Vec<Vec<u8>>,
+        beats: &mut Beats,
         cx: &mut TaskContext<'_>,
     ) -> Result<bool, TakeError> {
         let mut at = 0;
@@ -248,12 +268,8 @@ impl Driver {
             match event {
                 None => {}
                 Some(Event::Data(data)) => self.take_bytes(data, cx).map_err(TakeError::Close)?,
-                Some(Event::Ping(payload)) => {
-                    let _ = self
-                        .connection
-                        .send(Frame::control(Opcode::Pong, payload), 0);
-                }
-                Some(Event::Pong(payload)) => pongs.push(payload.to_vec()),
+                Some(Event::Ping(payload)) => beats.ping(payload),
+                Some(Event::Pong(payload)) => beats.pongs.push(payload.to_vec()),
                 Some(Event::Close) => return Ok(true),
             }
         }
@@ -308,6 +324,9 @@ impl Driver {
         let Some(link) = &mut self.link else {
             return false;
         };
+        if let Some((pong, tag)) = link.late_pong() {
+            let _ = self.connection.outbox().push(pong, tag, usize::MAX);
+        }
         if let Some(ping) = link.wanted_ping() {
             let _ = self.connection.outbox().push(ping, 0, usize::MAX);
         }
@@ -372,6 +391,10 @@ impl Driver {
                 _ => close_code::NORMAL,
             };
             let _ = connection.outbox().push(Frame::close(code), 0, usize::MAX);
+        }
+        if matches!(reason, CloseReason::SlowClient) && self.link.is_none() {
+            // Its stream stands still: nothing of it is kept for that.
+            connection.outbox().detach();
         }
         connection.outbox().end();
         connection.enter(Stage::Ending);
@@ -445,6 +468,8 @@ impl Driver {
         let times = &self.connection.times;
         times.detached_since.store(0, Ordering::Relaxed);
         times.last_received.store(0, Ordering::Relaxed);
+        // The old socket may have taken an Ack with it: the next tick repeats it.
+        times.acknowledged_id.store(0, Ordering::Relaxed);
         match &mut self.phase {
             Phase::Handshake(kept) => kept.clear(),
             Phase::Connecting(session, _) | Phase::Running(session) => session.reattach(),
@@ -462,6 +487,24 @@ impl Driver {
             let tag = self.connection.http().unconfirmed.swap(0, Ordering::AcqRel);
             self.connection.receipt(tag, ReceiptSource::Message);
         }
+    }
+}
+
+/// The Pings and Pongs of one read.
+#[derive(Default)]
+struct Beats {
+    pings: Vec<Vec<u8>>,
+    pongs: Vec<Vec<u8>>,
+}
+
+impl Beats {
+    /// A read holds thousands of Pings at the most; all but some are repeats
+    /// that need no answer of their own.
+    fn ping(&mut self, payload: &[u8]) {
+        if self.pings.len() > 32 {
+            self.pings.pop();
+        }
+        self.pings.push(payload.to_vec());
     }
 }
 

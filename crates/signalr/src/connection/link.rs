@@ -20,6 +20,13 @@ use crate::{
 /// An upgraded HTTP connection.
 pub(crate) type Socket = TokioIo<Upgraded>;
 
+/// Pongs that may wait to be written. Beyond them only the latest Ping is
+/// answered, which RFC 6455, section 5.5.3, allows.
+const MAX_PONGS: u32 = 16;
+
+/// In place of a tag: the frame is a Pong.
+const PONG: u64 = u64::MAX;
+
 /// The most that one write takes.
 const MAX_SLICES: usize = 32;
 
@@ -42,6 +49,10 @@ pub(crate) struct Link {
     /// The peer's close frame came, or the peer is gone.
     pub(crate) peer_closed: bool,
     unflushed: bool,
+    /// Pongs in the outbox or in `writing`.
+    pongs: u32,
+    /// The latest Ping that found no place among them.
+    late_ping: Option<Vec<u8>>,
 }
 
 /// What is known to have arrived, by Pongs.
@@ -69,6 +80,8 @@ impl Link {
             },
             peer_closed: false,
             unflushed: false,
+            pongs: 0,
+            late_ping: None,
         }
     }
 
@@ -136,12 +149,34 @@ impl Link {
             }
             bytes -= left;
             self.written = 0;
-            self.receipts.written = self.receipts.written.max(first.tag);
+            match first.tag {
+                PONG => self.pongs = self.pongs.saturating_sub(1),
+                tag => self.receipts.written = self.receipts.written.max(tag),
+            }
             self.writing.pop_front();
         }
         if self.writing.capacity() > 8 {
             self.writing = VecDeque::new();
         }
+    }
+
+    /// A Ping came; gives the Pong to queue, with its tag.
+    pub(crate) fn pinged(&mut self, payload: Vec<u8>) -> Option<(Frame, u64)> {
+        if self.pongs >= MAX_PONGS {
+            self.late_ping = Some(payload);
+            return None;
+        }
+        self.pongs += 1;
+        Some((Frame::control(Opcode::Pong, &payload), PONG))
+    }
+
+    /// The Pong that waited for a place.
+    pub(crate) fn late_pong(&mut self) -> Option<(Frame, u64)> {
+        if self.pongs >= MAX_PONGS {
+            return None;
+        }
+        let payload = self.late_ping.take()?;
+        self.pinged(payload)
     }
 
     /// A Ping frame, where something was written that nobody knows to have

@@ -19,7 +19,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    task::{Context as TaskContext, Poll},
+    task::{Context as TaskContext, Poll, Waker},
     time::Duration,
 };
 
@@ -79,6 +79,7 @@ pub(crate) struct Connection {
     sink: AtomicWaker,
     close: Mutex<Option<CloseReason>>,
     closing: AtomicBool,
+    reading_waits: AtomicBool,
     groups: Mutex<Vec<Arc<str>>>,
     items: Mutex<Items>,
     /// A WebSocket that takes up this (stateful) connection.
@@ -157,6 +158,7 @@ impl Connection {
             sink: AtomicWaker::new(),
             close: Mutex::default(),
             closing: AtomicBool::new(false),
+            reading_waits: AtomicBool::new(false),
             groups: Mutex::default(),
             items: Mutex::default(),
             reattached: Mutex::default(),
@@ -211,6 +213,7 @@ impl Connection {
             self.transport
                 .compare_exchange(0, kind as u8, Ordering::AcqRel, Ordering::Acquire);
         if fixed.is_ok() {
+            self.heard();
             self.enter(Stage::Handshake);
         }
         fixed.is_ok()
@@ -223,6 +226,7 @@ impl Connection {
                 .compare_exchange(0, EXPIRED, Ordering::AcqRel, Ordering::Acquire);
         if expired.is_ok() {
             self.enter(Stage::Ended);
+            self.end_inbound();
         }
         expired.is_ok()
     }
@@ -312,14 +316,19 @@ impl Connection {
         std::future::poll_fn(|cx| self.poll_space(cx)).await;
     }
 
-    fn poll_space(&self, cx: &TaskContext<'_>) -> Poll<()> {
+    /// Whether the client has taken most of what was sent; `waker` is woken
+    /// once it has.
+    pub(crate) fn has_space(&self, waker: &Waker) -> bool {
         let options = &self.core.options;
-        let has_space = self.outbox.lock().has_space(
+        self.outbox.lock().has_space(
             options.transport_max_buffer_size,
             options.stateful_reconnect_buffer_size,
-            cx.waker(),
-        );
-        if has_space {
+            waker,
+        )
+    }
+
+    fn poll_space(&self, cx: &TaskContext<'_>) -> Poll<()> {
+        if self.has_space(cx.waker()) {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -375,6 +384,20 @@ impl Connection {
             self.core.registry.forget(self);
         }
         self.driver.wake();
+    }
+
+    /// While messages wait for their turn, the client's pings wait behind them:
+    /// its timeout starts anew when reading goes on (as ASP.NET Core's does).
+    pub(crate) fn reading_waits(&self, waits: bool) {
+        self.reading_waits.store(waits, Ordering::Relaxed);
+        let last = &self.times.last_received;
+        if !waits && last.load(Ordering::Relaxed) > 0 {
+            last.store(self.core.now().max(1), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_reading(&self) -> bool {
+        !self.reading_waits.load(Ordering::Relaxed)
     }
 
     /// Something came from the client.
@@ -450,6 +473,20 @@ impl Connection {
         }
         self.driver.wake();
         true
+    }
+
+    /// Waits until the connection is about to end.
+    pub(crate) async fn until_ending(&self) {
+        let lane = self.http();
+        loop {
+            let changed = lane.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.stage() >= Stage::Ending {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// What was received since the last call; wakes POSTs that wait for room.

@@ -43,6 +43,10 @@ enum Dispatched {
     Blocked,
 }
 
+/// Calls of one client that may be under way at the same time, streams among
+/// them: what a client can make the server remember is bounded.
+const MAX_RUNNING: usize = 1000;
+
 type Running = FuturesUnordered<BoxFuture<'static, Finished>>;
 
 /// The state of one client's conversation, from its handshake on.
@@ -151,7 +155,14 @@ impl Session {
     /// A new socket: what the old one left half said is not finished by it.
     pub(crate) fn reattach(&mut self) {
         self.buffer = Vec::new();
-        self.blocked = false;
+        self.set_blocked(false);
+    }
+
+    fn set_blocked(&mut self, blocked: bool) {
+        if self.blocked != blocked {
+            self.blocked = blocked;
+            self.connection.reading_waits(blocked);
+        }
     }
 
     /// The connection is over: uploads end, tokens trip, methods are dropped.
@@ -171,7 +182,9 @@ impl Session {
 
     fn finish(&mut self, finished: Finished) -> Result<(), CloseReason> {
         for id in &finished.uploads {
-            self.uploads.remove(id);
+            if let Some(sink) = self.uploads.remove(id) {
+                sink.end(Err(UploadError::Disconnected));
+            }
         }
         if let Some(id) = &finished.stream
             && self
@@ -188,7 +201,7 @@ impl Session {
     fn process(&mut self, input: &[u8], cx: &mut TaskContext<'_>) -> Result<usize, CloseReason> {
         let limit = self.connection.core().options.maximum_receive_message_size;
         let mut at = 0;
-        self.blocked = false;
+        self.set_blocked(false);
         while at < input.len() {
             let rest = &input[at..];
             // Like ASP.NET Core, nothing beyond the limit is looked at.
@@ -196,7 +209,7 @@ impl Session {
             match self.protocol.parse(visible)? {
                 Parsed::Message { message, consumed } => {
                     if self.dispatch(message, cx)? == Dispatched::Blocked {
-                        self.blocked = true;
+                        self.set_blocked(true);
                         return Ok(at);
                     }
                     at += consumed;
@@ -218,7 +231,7 @@ impl Session {
         message: HubMessage<'_>,
         cx: &mut TaskContext<'_>,
     ) -> Result<Dispatched, CloseReason> {
-        if self.would_block(&message) {
+        if self.would_block(&message, cx) {
             return Ok(Dispatched::Blocked);
         }
         let times = &self.connection.times;
@@ -259,18 +272,26 @@ impl Session {
         Ok(Dispatched::Done)
     }
 
-    /// Whether the message has to wait for a free slot.
-    fn would_block(&mut self, message: &HubMessage<'_>) -> bool {
-        let HubMessage::Invocation(_) = message else {
+    /// Whether the message has to wait: for a free slot, or for a client that
+    /// does not take the answers to what it asked before.
+    fn would_block(&mut self, message: &HubMessage<'_>, cx: &TaskContext<'_>) -> bool {
+        let (HubMessage::Invocation(invocation) | HubMessage::StreamInvocation(invocation)) =
+            message
+        else {
             return false;
         };
+        if !self.connection.has_space(cx.waker()) {
+            return true;
+        }
+        // Streams, uploads and refusals run beside the slots.
+        let core = self.connection.core();
+        let takes_slot = matches!(message, HubMessage::Invocation(_))
+            && invocation.stream_ids.is_empty()
+            && core
+                .methods
+                .contains_key(&*invocation.target.to_lowercase());
         self.slots.retain(|call| call.holds_slot());
-        self.slots.len()
-            >= self
-                .connection
-                .core()
-                .options
-                .maximum_parallel_invocations_per_client
+        takes_slot && self.slots.len() >= core.options.maximum_parallel_invocations_per_client
     }
 
     /// Counts a message of a stateful client; false for one that came before.
@@ -420,7 +441,16 @@ impl Session {
         match future.poll_unpin(cx) {
             Poll::Ready(finished) => self.finish(finished),
             Poll::Pending => {
-                self.running.get_or_insert_default().push(future);
+                let running = self.running.get_or_insert_default();
+                if running.len() >= MAX_RUNNING {
+                    return Err(CloseReason::Closed {
+                        error: Some(format!(
+                            "More than {MAX_RUNNING} invocations are under way."
+                        )),
+                        allow_reconnect: false,
+                    });
+                }
+                running.push(future);
                 cx.waker().wake_by_ref();
                 Ok(())
             }

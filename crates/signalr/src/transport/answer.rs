@@ -70,6 +70,15 @@ pub(super) fn not_offered(kind: super::TransportKind) -> Response<Body> {
     text(StatusCode::NOT_FOUND, text_of)
 }
 
+/// The server goes away: another node, or this one in a moment, will do.
+pub(super) fn leaving() -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "");
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// Polls must not be cached.
 pub(super) fn uncached(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use axum::body::Body;
-use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Response, header, request::Parts};
 
 use super::{TransportKind, answer, query_values};
 use crate::{
@@ -15,12 +15,8 @@ use crate::{
 const FLUTTER: &str = "FlutterHttpClient";
 
 pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
-    if core.draining.load(std::sync::atomic::Ordering::Acquire) {
-        let mut response = answer::text(StatusCode::SERVICE_UNAVAILABLE, "");
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        return response;
+    if core.is_draining() {
+        return answer::leaving();
     }
     let version = match version(core, parts) {
         Ok(version) => version,
@@ -46,7 +42,7 @@ pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
         token,
         Negotiated { stateful, flutter },
     );
-    core.registry.announce(&connection);
+    core.registry.announce(connection);
 
     let mut body = String::with_capacity(320);
     body.push('{');

@@ -34,7 +34,11 @@ where
     }
     let mut body = pin!(body);
     loop {
-        match body.frame().await {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = connection.until_ending() => return answer::text(StatusCode::NOT_FOUND, ""),
+        };
+        match frame {
             None => return answer::text(StatusCode::OK, ""),
             Some(Ok(frame)) => {
                 let Ok(bytes) = frame.into_data() else {

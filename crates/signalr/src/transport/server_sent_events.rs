@@ -29,11 +29,13 @@ pub(super) fn attach(
 ) -> Response<Body> {
     let connection = match look_up(core, parts) {
         Lookup::Found(connection) => connection,
-        Lookup::Remote(token, id) => {
-            let connection = Connection::new(Arc::clone(core), id, token, Negotiated::default());
-            core.registry.announce(&connection);
-            connection
-        }
+        Lookup::Remote(..) if core.is_draining() => return answer::leaving(),
+        Lookup::Remote(token, id) => core.registry.announce(Connection::new(
+            Arc::clone(core),
+            id,
+            token,
+            Negotiated::default(),
+        )),
         Lookup::Missing => return answer::text(StatusCode::BAD_REQUEST, answer::ID_REQUIRED),
         Lookup::Unknown => return answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
     };

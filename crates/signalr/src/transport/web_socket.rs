@@ -46,17 +46,22 @@ pub(super) async fn attach(
 ) -> Response<Body> {
     let connection = match look_up(core, &parts) {
         Lookup::Found(connection) => connection,
+        Lookup::Missing | Lookup::Remote(..) if core.is_draining() => return answer::leaving(),
         Lookup::Missing => {
             let (id, token) = core.mint.issue(true);
-            let connection = Connection::new(Arc::clone(core), id, token, Negotiated::default());
-            core.registry.announce(&connection);
-            connection
+            core.registry.announce(Connection::new(
+                Arc::clone(core),
+                id,
+                token,
+                Negotiated::default(),
+            ))
         }
-        Lookup::Remote(token, id) => {
-            let connection = Connection::new(Arc::clone(core), id, token, Negotiated::default());
-            core.registry.announce(&connection);
-            connection
-        }
+        Lookup::Remote(token, id) => core.registry.announce(Connection::new(
+            Arc::clone(core),
+            id,
+            token,
+            Negotiated::default(),
+        )),
         Lookup::Unknown => {
             // As recorded, this answer alone has no type.
             let mut response = answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Shared, SqliteStore, queue, read, receipts::Receipts, writer::Writer};
-use crate::store::{OnCommitted, StoreError, StoreOptions};
+use crate::store::{OnCommitted, StoreError, StoreOptions, UnixMillis};
 
 /// WAL pages (of 4 KiB) after which it is folded into the file: large enough
 /// that pages that change all the time are copied once for many commits.
@@ -28,6 +28,7 @@ pub(super) async fn open(
     let mut conn = writing(&options).connect().await?;
     migrations().run(&mut conn).await?;
     let epoch = make_epoch(&mut conn).await?;
+    spare_leases(&mut conn, options.clock.now() + options.lease_grace).await?;
     let readers = reader_pool(&options).await?;
     let (queues, waiting) = queue::queues(options.queue_capacity, options.patience);
     let shared = shared(options, epoch);
@@ -127,6 +128,15 @@ fn migrations() -> Migrator {
     )]);
     migrator.set_ignore_missing(true);
     migrator
+}
+
+/// A worker at work must not lose its job because the hub was away.
+async fn spare_leases(conn: &mut SqliteConnection, until: UnixMillis) -> Result<(), StoreError> {
+    sqlx::query("UPDATE jobs SET lease_until = ?1 WHERE state = 'leased' AND lease_until < ?1")
+        .bind(until.0)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// The epoch is made with the database: one that was made anew has another.
