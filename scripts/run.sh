@@ -91,7 +91,7 @@ prefix() {
 await_health() {
     local name=$1 port=$2 pid=$3
     for ((i = 0; i < 300; i++)); do
-        kill -0 "$pid" 2>/dev/null || { wait "$pid" || true; fail "the $name ended while it started; its log above says why"; }
+        is_up "$pid" || { wait "$pid" || true; fail "the $name ended while it started; its log above says why"; }
         curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$port/health" 2>/dev/null && return
         sleep 0.1
     done
@@ -119,14 +119,22 @@ announce() {
 EOF
 }
 
-# Returns only through the EXIT trap.
+# Returns only through the EXIT trap. Both are asked for twice a second, since
+# `wait -n` does not see one that ended before it was called; sleeping in the
+# background lets signals through at once.
 watch_both() {
-    local ended code=0
-    wait -n -p ended "$HUB_PID" "$WORKER_PID" || code=$?
-    if [ "${ended:-}" = "$HUB_PID" ]; then name=hub; else name=worker; fi
+    local name=hub code=0
+    while is_up "$HUB_PID" && is_up "$WORKER_PID"; do
+        sleep 0.5 &
+        wait $! || true
+    done
+    is_up "$HUB_PID" && name=worker
+    if [ "$name" = hub ]; then wait "$HUB_PID" || code=$?; else wait "$WORKER_PID" || code=$?; fi
     printf 'error: the %s ended by itself (exit code %s)\n' "$name" "$code" >&2
     exit 1
 }
+
+is_up() { kill -0 "$1" 2>/dev/null; }
 
 # The worker first, so that it can still hand its results to the hub.
 stop() {
@@ -146,7 +154,7 @@ end_process() {
     local name=$1 pid=$2
     [ -n "$pid" ] && kill -TERM "$pid" 2>/dev/null || return 0
     for ((i = 0; i < 300; i++)); do
-        kill -0 "$pid" 2>/dev/null || return 0
+        is_up "$pid" || return 0
         sleep 0.1
     done
     printf 'the %s did not end within 30 s and is killed\n' "$name" >&2
