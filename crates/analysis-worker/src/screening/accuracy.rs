@@ -165,6 +165,18 @@ fn symptoms_are_found_in_any_light_and_on_any_backdrop() {
         );
     }
     row("all", &total);
+    let [_, rust, chlorosis, necrosis, mildew] = total;
+    for (name, tally, recall) in [
+        ("rust", rust, 0.85),
+        ("chlorosis", chlorosis, 0.9),
+        ("necrosis", necrosis, 0.85),
+        ("mildew", mildew, 0.4),
+    ] {
+        assert!(
+            tally.recall() > recall && tally.precision() > 0.9,
+            "{name}: {tally:?}"
+        );
+    }
 }
 
 #[test]
@@ -213,13 +225,8 @@ fn a_backdrop_without_a_leaf_is_no_plant() {
                     drawing.pixels[at * 3 + channel] = drawing.pixels[from * 3 + channel];
                 }
             }
-            match screened(&drawing, 85) {
-                Err(ScreenError::NoPlant) => {}
-                other => println!(
-                    "{backdrop:?} {name}: {:?}",
-                    other.map(|s| s.result.leaf_area_share)
-                ),
-            }
+            let outcome = screened(&drawing, 85).map(|screening| screening.result);
+            assert_eq!(outcome, Err(ScreenError::NoPlant), "{backdrop:?} {name}");
         }
     }
 }

@@ -3,13 +3,9 @@
 //! Owns the colour model of the background. Never looks at pixels near the
 //! plant: they may be tissue.
 
-use super::oklab::Planes;
+use super::oklab::{BIN, BINS, Planes};
 use super::regions::{Neighbours, Regions};
 
-/// Bins a side of the histogram over `red` and `yellow`.
-const BINS: usize = 64;
-/// Width of a bin; the histogram spans plus and minus half of `BINS` of them.
-const BIN: f32 = 0.0125;
 /// The most common colours that together make up this share of the background
 /// are its colours; the rest are specks and blurred edges.
 const COMMON: f32 = 0.92;
@@ -29,22 +25,25 @@ const PLAIN: u8 = 0;
 const GREEN: u8 = 1;
 /// Soil or wood as well as dead tissue, by colour.
 const COLOURED: u8 = 2;
-/// An area of such a colour faces green tissue with less of its outline than
+/// Paper or mildew.
+const WHITISH: u8 = 3;
+/// An area of either colour faces green tissue with less of its outline than
 /// this if it is soil in a pot, with more if it is a lesion.
 const BESIDE: f64 = 0.25;
 /// It also is background if it has more than this share of the photo's border.
 const FRAMES: f64 = 0.3;
 /// And of the outline of that tissue it takes more than this if it is soil
 /// around a plant, less if it is a lesion in a leaf.
-const SURROUNDS: f64 = 0.6;
+const SURROUNDS: f64 = 0.7;
 
 /// Which colours the background has, and how bright it is in each.
 #[derive(Debug)]
 pub(super) struct Background {
     /// Whether the background has this chromaticity.
     common: Vec<bool>,
-    /// Whether it has this one or one close by.
-    nearly: Vec<bool>,
+    /// The brightest that it is in this one or those close by, with some room;
+    /// below zero where it has none of them.
+    nearly: Vec<f32>,
     /// The brightest that the background is by chromaticity.
     brightest: Vec<f32>,
 }
@@ -60,6 +59,7 @@ impl Background {
             .map(|at| match green[at] {
                 1 => GREEN,
                 _ if tissue_coloured(planes, at) => COLOURED,
+                _ if whitish(planes, at) => WHITISH,
                 _ => PLAIN,
             })
             .collect();
@@ -70,7 +70,7 @@ impl Background {
         for at in 0..green.len() {
             let lit = planes.lightness[at] > DARKEST;
             if lit && far[at] && behind[areas.label[at] as usize] {
-                let bin = bin(planes, at);
+                let bin = usize::from(planes.chroma_bin[at]);
                 let lightness = planes.lightness[at];
                 count[bin] += 1.0;
                 sum[bin] += lightness;
@@ -79,7 +79,7 @@ impl Background {
         }
         let spread = |values: &[f32]| spread_to_neighbours(values);
         let (count, sum, squares) = (spread(&count), spread(&sum), spread(&squares));
-        let brightest = (0..BINS * BINS)
+        let brightest: Vec<f32> = (0..BINS * BINS)
             .map(|bin| {
                 let mean = sum[bin] / count[bin].max(1.0);
                 let variance = squares[bin] / count[bin].max(1.0) - mean * mean;
@@ -87,13 +87,7 @@ impl Background {
             })
             .collect();
         let common = most_common(&count);
-        let nearly = spread(
-            &common
-                .iter()
-                .map(|&common| f32::from(common))
-                .collect::<Vec<_>>(),
-        );
-        let nearly = nearly.into_iter().map(|around| around > 0.0).collect();
+        let nearly = brightest_nearby(&common, &brightest);
         Self {
             common,
             nearly,
@@ -104,13 +98,13 @@ impl Background {
     /// Whether the background has nearly the colour of this pixel: between
     /// leaves it takes on a tinge of green.
     pub(super) fn nearly_has(&self, planes: &Planes, at: usize) -> bool {
-        self.nearly[bin(planes, at)]
+        planes.lightness[at] < self.nearly[usize::from(planes.chroma_bin[at])]
     }
 
     /// Whether the background has the colour of this pixel, or the same in
     /// brighter light: a shadow of the leaf falls on the background beside it.
     pub(super) fn has(&self, planes: &Planes, at: usize) -> bool {
-        let bin = bin(planes, at);
+        let bin = usize::from(planes.chroma_bin[at]);
         self.common[bin] && planes.lightness[at] < self.brightest[bin]
     }
 }
@@ -134,14 +128,14 @@ fn most_common(count: &[f32]) -> Vec<bool> {
     common
 }
 
+/// Whether a colour is nearly white.
+pub(super) fn whitish(planes: &Planes, at: usize) -> bool {
+    planes.saturation[at] < 0.04 && planes.lightness[at] > 0.75
+}
+
 /// Whether a colour occurs in yellow, brown or tan tissue.
 pub(super) fn tissue_coloured(planes: &Planes, at: usize) -> bool {
     (20.0..=112.0).contains(&planes.hue[at]) && planes.saturation[at] > 0.05
-}
-
-fn bin(planes: &Planes, at: usize) -> usize {
-    let index = |value: f32| ((value / BIN + BINS as f32 / 2.0).max(0.0) as usize).min(BINS - 1);
-    index(planes.yellow[at]) * BINS + index(planes.red[at])
 }
 
 /// Which areas are background: those that reach far from the plant and, where
@@ -153,20 +147,19 @@ fn behind(areas: &Regions, far: &[bool]) -> Vec<bool> {
     }
     let bulk = (far.len() as f64 * BULK) as u32;
     let large = |area: usize| far_area[area] * 4 >= bulk;
-    // Of each large coloured area: the sides that face green, those that face a
-    // large plain area, and the outline, towards large areas, of the green that
-    // it touches.
+    let contact = areas.contact(|at| areas.at(at).class == GREEN);
+    let hole = |area: usize| contact[area] == areas.regions[area].perimeter;
+    // Of each large area of such a colour: the sides that face green, those that face a
+    // large plain area, and the outline, without holes, of the green that it
+    // touches.
     let mut facing = vec![[0_u32; 3]; areas.regions.len()];
     let mut outline = vec![0_u32; areas.regions.len()];
     let mut neighbours = Vec::new();
     areas.each_border(|at, other| {
         let (mine, other) = (areas.label[at] as usize, areas.label[other] as usize);
-        if !large(mine) {
-            return;
-        }
         let other_class = areas.regions[other].class;
-        outline[other] += u32::from(other_class == GREEN);
-        if areas.regions[mine].class == COLOURED {
+        outline[other] += u32::from(other_class == GREEN && (large(mine) || !hole(mine)));
+        if matches!(areas.regions[mine].class, COLOURED | WHITISH) && large(mine) {
             match other_class {
                 GREEN => {
                     facing[mine][0] += 1;
@@ -194,7 +187,7 @@ fn behind(areas: &Regions, far: &[bool]) -> Vec<bool> {
             let surrounds = green > SURROUNDS * around;
             match area.class {
                 PLAIN => far_area[index] >= bulk,
-                COLOURED => large(index) && (frames || beside || surrounds),
+                COLOURED | WHITISH => large(index) && (frames || beside || surrounds),
                 _ => false,
             }
         })
@@ -209,6 +202,21 @@ fn slack(bin: usize, mean: f32) -> f32 {
         [bin % BINS, bin / BINS].map(|index| (index as f32 + 0.5 - BINS as f32 / 2.0) * BIN);
     let white = mean > 0.75 && (red * red + yellow * yellow).sqrt() < 0.07;
     if white { 0.3 } else { 0.05 }
+}
+
+/// The greatest of the common bins around each bin, and 0.1.
+fn brightest_nearby(common: &[bool], brightest: &[f32]) -> Vec<f32> {
+    let mut nearby = vec![-1.0_f32; common.len()];
+    for bin in (0..common.len()).filter(|&bin| common[bin]) {
+        let (row, column) = (bin / BINS, bin % BINS);
+        for near_row in row.saturating_sub(1)..=(row + 1).min(BINS - 1) {
+            for near_column in column.saturating_sub(1)..=(column + 1).min(BINS - 1) {
+                let near = &mut nearby[near_row * BINS + near_column];
+                *near = near.max(brightest[bin] + 0.1);
+            }
+        }
+    }
+    nearby
 }
 
 /// Sums each bin with its eight neighbours.

@@ -22,7 +22,7 @@ pub const MAX_PIXELS: u64 = 40_000_000;
 pub const MIN_SIDE: u32 = 32;
 /// Pixels that are analysed: enough for a pustule of a leaf that fills the
 /// photo, few enough for the whole analysis to take some tens of milliseconds.
-const WORKING_PIXELS: f64 = 640_000.0;
+const WORKING_PIXELS: f64 = 420_000.0;
 /// A panorama is scaled down further: every file format can carry this side.
 const WORKING_SIDE: f64 = 4096.0;
 /// Covers 40 million pixels of four 16-bit channels, and the decoders' own buffers.

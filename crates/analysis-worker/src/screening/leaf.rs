@@ -9,7 +9,7 @@
 //! along a good part of its outline? Is it of a size and brightness that a
 //! symptom can have?
 
-use super::background::{Background, tissue_coloured};
+use super::background::{Background, tissue_coloured, whitish};
 use super::oklab::Planes;
 use super::reference::Reference;
 use super::regions::{Neighbours, Region, Regions};
@@ -150,12 +150,11 @@ fn may_be_tissue(planes: &Planes, at: usize, gap: &Region, background: &Backgrou
         return true;
     }
     // Inside the leaf also the purple-brown of old spots, and whitish tissue;
-    // but nothing blue or magenta. Whitish tissue also at its edge, unless the
-    // background is of that kind.
+    // but nothing blue or magenta. Whitish tissue also at the leaf's edge, if
+    // what is behind is not of that kind.
     let inside = gap.edge == 0 && f64::from(gap.area) < 0.02 * planes.hue.len() as f64;
-    let whitish = saturation < 0.04;
-    (inside && ((-45.0..=112.0).contains(&hue) || whitish))
-        || (whitish && lightness > 0.75 && !background.nearly_has(planes, at))
+    (inside && ((-45.0..=112.0).contains(&hue) || saturation < 0.04))
+        || (whitish(planes, at) && !background.nearly_has(planes, at))
 }
 
 fn settings(

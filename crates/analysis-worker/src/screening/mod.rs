@@ -21,6 +21,8 @@ mod overlay;
 mod drawing;
 #[cfg(test)]
 mod accuracy;
+#[cfg(test)]
+mod hostile;
 
 use shared_dto::analysis::AnalysisResult;
 use thiserror::Error;
@@ -100,7 +102,7 @@ pub struct Screening {
     pub labels: Labels,
 }
 
-/// The working picture's labels: upright, at most 640,000 of them.
+/// The working picture's labels: upright, at most 420,000 of them.
 #[derive(Debug, Clone)]
 pub struct Labels {
     width: usize,

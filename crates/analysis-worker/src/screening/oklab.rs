@@ -25,7 +25,15 @@ pub(super) struct Planes {
     pub(super) hue: Vec<f32>,
     /// Chroma over lightness.
     pub(super) saturation: Vec<f32>,
+    /// `red` and `yellow` in bins, for histograms: `yellow` bin times [`BINS`]
+    /// plus `red` bin.
+    pub(super) chroma_bin: Vec<u16>,
 }
+
+/// Bins a side of a histogram over `red` and `yellow`.
+pub(super) const BINS: usize = 64;
+/// Width of a bin; zero is in the middle of [`BINS`] of them.
+pub(super) const BIN: f32 = 0.0125;
 
 impl Planes {
     /// Converts a photo.
@@ -40,6 +48,7 @@ impl Planes {
             yellow: plane(),
             hue: plane(),
             saturation: plane(),
+            chroma_bin: vec![0; count],
         };
         // Blocks small enough for the first cache; within one the loops are
         // plain enough for the compiler to take several pixels at a time.
@@ -59,6 +68,10 @@ impl Planes {
                 let scale = 1.0 / l.max(0.05);
                 (*a, *b) = (*a * scale, *b * scale);
             }
+            let bins = &mut planes.chroma_bin[range.clone()];
+            for (bin, (&a, &b)) in bins.iter_mut().zip(red.iter().zip(&*yellow)) {
+                *bin = bin_of(b) * BINS as u16 + bin_of(a);
+            }
             let angles = planes.hue[range.clone()].iter_mut();
             for ((hue, saturation), (&a, &b)) in angles
                 .zip(&mut planes.saturation[range])
@@ -70,6 +83,11 @@ impl Planes {
         }
         planes
     }
+}
+
+#[inline]
+fn bin_of(value: f32) -> u16 {
+    (value / BIN + BINS as f32 / 2.0).clamp(0.0, BINS as f32 - 1.0) as i32 as u16
 }
 
 /// Pixels that are converted together.
