@@ -15,6 +15,9 @@ const BATCH: u32 = 256;
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Between two rounds: a moment that has just passed must not make a busy loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
+/// After a round of expiry: should something due not have ended, trying again
+/// at once would not help.
+const AFTER_EXPIRY: Duration = Duration::from_millis(200);
 /// After an error.
 const PAUSE: Duration = Duration::from_secs(2);
 const PURGE_INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -71,26 +74,26 @@ pub(crate) async fn keep_time(
     }
 }
 
-/// Ends what is due, and returns how long nothing will be.
+/// Ends what is due, and returns how long nothing will be. Each upload passes
+/// here, so that nothing is written where nothing is due.
 async fn round(store: &Store) -> Result<Duration, StoreError> {
     loop {
+        let Some(due) = store.next_due().await? else {
+            return Ok(LONGEST_SLEEP);
+        };
+        let now = store.clock().now();
+        if due > now {
+            return Ok(due.since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
+        }
         let expired = store.expire(BATCH).await?;
         if expired.requeued > 0 || expired.failed > 0 {
-            tracing::info!(
-                expired.requeued,
-                expired.failed,
-                "ended attempts that were due"
-            );
+            let (requeued, failed) = (expired.requeued, expired.failed);
+            tracing::info!(requeued, failed, "ended attempts that were due");
         }
         if !expired.more {
-            break;
+            return Ok(AFTER_EXPIRY);
         }
     }
-    let pause = match store.next_due().await? {
-        Some(due) => due.since(store.clock().now()),
-        None => LONGEST_SLEEP,
-    };
-    Ok(pause.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
 }
 
 /// Deletes what is kept no longer.

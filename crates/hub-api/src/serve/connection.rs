@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use http::Request;
+use http::{HeaderValue, Request, Version, header::CONNECTION};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use super::{
     Socket,
     activity::{Activity, Tracked},
+    arriving,
 };
 
 /// Room for the longest head that proxies in front let through.
@@ -146,11 +147,19 @@ async fn connection(
     let activity = Activity::new();
     let requests = activity.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (parts, body) = request.into_parts();
+        let closable = parts.version < Version::HTTP_2;
+        let (body, ended) = arriving::watch(body);
+        let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(Peer(peer));
         let (answer, under_way) = (app.clone().oneshot(request), requests.begin());
         async move {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
+            if closable && !ended.is_ended() {
+                answer
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer.map(|body| Tracked {
                 body,
                 _under_way: under_way,

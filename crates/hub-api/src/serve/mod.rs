@@ -5,6 +5,7 @@ mod listen;
 mod connection;
 mod socket;
 mod activity;
+mod arriving;
 
 pub use connection::{Limits, Peer, serve};
 pub use listen::{Listeners, listen};

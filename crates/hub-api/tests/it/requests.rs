@@ -407,3 +407,25 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_ends_its_connection_and_the_answer_says_so() {
+    let hub = Hub::start().await;
+    let path = "/api/v1/notifications/ack";
+    let large = || hub.post(path).body(vec![b'x'; 2_000_000]).send();
+    for _ in 0..20 {
+        let refused = large().await.unwrap();
+        assert_eq!(refused.headers()["connection"], "close");
+        problem(refused, 401, None).await;
+        // The next request goes its own way.
+        let body = json!({"sequence": 0});
+        let sent = hub
+            .by("42", Method::POST, path)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert!(!sent.headers().contains_key("connection"));
+        problem(sent, 400, Some("sequence")).await;
+    }
+}

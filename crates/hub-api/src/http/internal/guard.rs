@@ -132,8 +132,9 @@ where
                 "guard an internal call",
             ));
         };
-        Arc::<Guard>::from_ref(state).admit(address.ip(), Instant::now())?;
-        Ok(Self(address.ip()))
+        let address = auth::canonical(address.ip());
+        Arc::<Guard>::from_ref(state).admit(address, Instant::now())?;
+        Ok(Self(address))
     }
 }
 
