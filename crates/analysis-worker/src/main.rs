@@ -1,6 +1,7 @@
 //! The worker's command line: settings, logs, signals, exit code.
 
 use std::{
+    io::IsTerminal as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
@@ -134,7 +135,9 @@ async fn healthcheck(config: Config) -> anyhow::Result<ExitCode> {
 
 fn log_to_stdout(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter).context("log.filter (RUST_LOG)")?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stdout().is_terminal());
     match config.format {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

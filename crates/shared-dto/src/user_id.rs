@@ -73,7 +73,9 @@ impl UserId {
     #[must_use]
     pub fn as_integer(&self) -> Option<i64> {
         let number: i64 = self.0.parse().ok()?;
-        let canonical = number >= 0 && !self.0.starts_with('+') && !(self.0.len() > 1 && self.0.starts_with('0'));
+        let canonical = number >= 0
+            && !self.0.starts_with('+')
+            && !(self.0.len() > 1 && self.0.starts_with('0'));
         canonical.then_some(number)
     }
 }
@@ -121,7 +123,10 @@ impl<'de> Deserialize<'de> for UserId {
             type Value = UserId;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a user id: an integer from 0, or a string of 1 to {MAX_BYTES} bytes")
+                write!(
+                    f,
+                    "a user id: an integer from 0, or a string of 1 to {MAX_BYTES} bytes"
+                )
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<UserId, E> {
@@ -151,7 +156,11 @@ impl utoipa::PartialSchema for UserId {
         use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
         OneOfBuilder::new()
             .item(ObjectBuilder::new().schema_type(Type::Integer))
-            .item(ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_BYTES)))
+            .item(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .max_length(Some(MAX_BYTES)),
+            )
             .into()
     }
 }
@@ -189,7 +198,16 @@ mod tests {
 
     #[test]
     fn what_is_no_user_id_is_refused() {
-        for json in ["\"\"", "-1", "1.5", "null", "true", "[]", "\"a\\nb\"", "18446744073709551615"] {
+        for json in [
+            "\"\"",
+            "-1",
+            "1.5",
+            "null",
+            "true",
+            "[]",
+            "\"a\\nb\"",
+            "18446744073709551615",
+        ] {
             assert!(serde_json::from_str::<UserId>(json).is_err(), "{json}");
         }
         assert_eq!(UserId::new(&"x".repeat(129)), Err(InvalidUserId::TooLong));

@@ -23,8 +23,6 @@ use shared_dto::{
 use signalr::{Context, HubContext, HubServer, Message, protocol::RawJson};
 use time::OffsetDateTime;
 
-pub use payload::rendered;
-
 use self::reader::{Reader, Step};
 use crate::{
     config::{Confirm, EventNames},
@@ -350,7 +348,10 @@ impl Delivery {
     // Sending
 
     fn arguments(&self, entry: &LoggedEntry) -> (RawJson,) {
-        (rendered(entry, &self.shared.links),)
+        let now = self
+            .serving()
+            .map_or(entry.created_at, |serving| serving.store.clock().now());
+        (payload::rendered(entry, &self.shared.links, now),)
     }
 
     /// One message for each name that the event goes by.

@@ -2,13 +2,17 @@
 
 use signalr::protocol::RawJson;
 
-use crate::{config::EventNames, links::Links, store::LoggedEntry};
+use crate::{
+    config::EventNames,
+    links::Links,
+    store::{LoggedEntry, UnixMillis},
+};
 
 /// The entry's payload with `notificationId` and `sequence` in front, where it
-/// is an object, and its picture's address signed.
-#[must_use]
-pub fn rendered(entry: &LoggedEntry, links: &Links) -> RawJson {
-    let payload = links.sign_payload(&entry.payload, entry.created_at);
+/// is an object, and its picture's address signed as of `now`: a replay carries
+/// no dead link.
+pub(super) fn rendered(entry: &LoggedEntry, links: &Links, now: UnixMillis) -> RawJson {
+    let payload = links.sign_payload(&entry.payload, now);
     let (id, sequence) = (entry.notification_id, entry.sequence);
     let text = match payload.trim_start().strip_prefix('{') {
         Some(members) if members.trim_start().starts_with('}') => {
@@ -42,7 +46,7 @@ mod tests {
     use shared_dto::UserId;
 
     use super::*;
-    use crate::store::{Stream, UnixMillis};
+    use crate::store::Stream;
 
     fn entry(payload: &str) -> LoggedEntry {
         LoggedEntry {
@@ -72,7 +76,10 @@ mod tests {
             ("[1]", "[1]"),
             ("null", "null"),
         ] {
-            assert_eq!(rendered(&entry(payload), &links).as_str(), sent);
+            assert_eq!(
+                rendered(&entry(payload), &links, UnixMillis(0)).as_str(),
+                sent
+            );
         }
     }
 

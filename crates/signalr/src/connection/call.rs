@@ -40,10 +40,23 @@ pub(crate) struct Finished {
     pub(crate) fatal: Option<CloseReason>,
 }
 
+/// A call that is dropped before its end (its connection ended first) tells
+/// whoever still holds its token.
+struct CancelOnDrop(Option<Arc<Call>>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(call) = &self.0 {
+            call.cancel();
+        }
+    }
+}
+
 /// Runs the call to its end and answers it.
 pub(crate) fn run(accepted: Accepted) -> BoxFuture<'static, Finished> {
     Box::pin(async move {
         let call = Arc::clone(&accepted.call);
+        let mut unfinished = CancelOnDrop(Some(Arc::clone(&call)));
         let stream = accepted
             .invocation_id
             .clone()
@@ -52,6 +65,7 @@ pub(crate) fn run(accepted: Accepted) -> BoxFuture<'static, Finished> {
         let uploads = std::mem::take(&mut accepted.uploads);
         let fatal = answer(accepted).await.err();
         call.release_slot();
+        unfinished.0 = None;
         Finished {
             call,
             uploads,

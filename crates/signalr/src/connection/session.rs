@@ -170,12 +170,9 @@ impl Session {
         for (_, sink) in self.uploads.drain() {
             sink.end(Err(UploadError::Disconnected));
         }
-        for call in self.slots.drain(..) {
-            call.cancel();
-        }
-        for (_, call) in self.streams.drain() {
-            call.cancel();
-        }
+        self.slots.clear();
+        self.streams.clear();
+        // Dropping a call trips its token.
         self.running = None;
         self.buffer = Vec::new();
     }

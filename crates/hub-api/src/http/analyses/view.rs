@@ -1,6 +1,6 @@
 //! An analysis as its owner sees it.
 
-use shared_dto::analysis::Analysis;
+use shared_dto::analysis::{Analysis, AnalysisStatus};
 
 use crate::{
     links::Links,
@@ -22,7 +22,9 @@ pub(super) fn analysis(row: AnalysisRow, links: &Links, now: UnixMillis) -> Anal
         notes: row.notes,
         image_url: Some(image_url),
         overlay_url: row.overlay_key.map(|_| links.picture(&overlay_path, now)),
-        progress: row.progress,
+        progress: row
+            .progress
+            .filter(|_| row.status == AnalysisStatus::Processing),
         result: row.result,
         error_message: row.error_message,
         created_at: row.created_at.to_datetime(),

@@ -1,6 +1,6 @@
 //! Opening the file: pragmas, migrations, epoch, the writer's start.
 
-use std::sync::Arc;
+use std::{fs::OpenOptions, path::Path, sync::Arc};
 
 use sqlx::{
     ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
@@ -25,6 +25,7 @@ pub(super) async fn open(
     options: StoreOptions,
     on_committed: OnCommitted,
 ) -> Result<(SqliteStore, JoinHandle<Result<(), StoreError>>), StoreError> {
+    keep_private(&options.path)?;
     let mut conn = writing(&options).connect().await?;
     migrations().run(&mut conn).await?;
     let epoch = make_epoch(&mut conn).await?;
@@ -128,6 +129,17 @@ fn migrations() -> Migrator {
     )]);
     migrator.set_ignore_missing(true);
     migrator
+}
+
+/// Makes the file where it is missing, for its owner's eyes only; SQLite gives
+/// the files beside it the same mode.
+fn keep_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(sqlx::Error::Io)?;
+    Ok(())
 }
 
 /// A worker at work must not lose its job because the hub was away.
