@@ -170,7 +170,7 @@ async fn carry_out(db: Db, model: &mut Model, step: Step) -> Db {
         Step::Lease { max } => lease(&db, model, max).await,
         Step::Wait { seconds: n } => db.clock.advance(seconds(n)),
         Step::Expire => expire(&db, model).await,
-        Step::Reopen => return db.reopen().await,
+        Step::Reopen => return reopen(db, model).await,
         Step::Plain { user, key, body } => notify(&db, model, user, key, body).await,
         Step::Confirm { user, sequence } => {
             let (source, at) = (ReceiptSource::Pong, db.clock.now());
@@ -185,7 +185,7 @@ async fn carry_out(db: Db, model: &mut Model, step: Step) -> Db {
             log.confirmed = log.confirmed.max(seen);
             // What is noted before an entry is there must not confirm it later.
             return if sequence > seen {
-                db.reopen().await
+                reopen(db, model).await
             } else {
                 db
             };
@@ -429,6 +429,17 @@ async fn notify(db: &Db, model: &mut Model, user: i64, key: Option<u8>, body: u8
             }
         }
     }
+}
+
+/// While the store was closed no worker could lengthen its lease.
+async fn reopen(db: Db, model: &mut Model) -> Db {
+    let spared = db.clock.now() + seconds(60);
+    for job in model.jobs.values_mut() {
+        if matches!(job.state, State::Leased) {
+            job.until = job.until.max(spared);
+        }
+    }
+    db.reopen().await
 }
 
 async fn expire(db: &Db, model: &mut Model) {
