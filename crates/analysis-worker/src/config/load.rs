@@ -1,112 +1,26 @@
-//! Layers the sources of settings and turns every fault into a named problem.
+//! Reads the worker's settings: what the `settings` crate leaves to the worker.
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
+use std::fs;
+
+use settings::{ConfigError, Layers, Service, Sources};
+
+use super::{Config, check, environment};
+
+const WORKER: Service = Service {
+    name: "analysis-worker",
+    defaults: include_str!("../../../../config/analysis-worker.toml"),
+    variables: environment::TABLE,
 };
-
-use figment::{
-    Figment,
-    error::Kind,
-    providers::{Format, Toml},
-};
-
-use super::{Config, Problem, Problems, check, environment};
-
-/// The documented defaults, so that the binary needs no file.
-const DEFAULTS: &str = include_str!("../../../../config/analysis-worker.toml");
 
 /// Where a developer's hub is.
 const DEVELOPMENT_HUB: &str = "http://localhost:8080";
 
-/// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Settings are wrong; each is listed.
-    #[error("{0}")]
-    Invalid(Problems),
-    /// The folder of settings cannot be listed.
-    #[error("cannot read the folder of settings {path}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// Where settings come from.
-#[derive(Clone)]
-pub struct Sources {
-    /// The folder with `analysis-worker.toml`.
-    pub config_dir: PathBuf,
-    /// Environment variables.
-    pub variables: Vec<(String, String)>,
-}
-
-/// The variables hold secrets: only their number is shown.
-impl std::fmt::Debug for Sources {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sources")
-            .field("config_dir", &self.config_dir)
-            .field("variables", &self.variables.len())
-            .finish()
-    }
-}
-
-impl Sources {
-    /// This process's environment, and the folder that `CONFIG_DIR` names.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let variables = env::vars_os()
-            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
-            .collect();
-        let config_dir = env::var_os("CONFIG_DIR").map_or_else(|| "config".into(), PathBuf::from);
-        Self {
-            config_dir,
-            variables,
-        }
-    }
-}
-
 pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let mut figment = Figment::from(Toml::string(DEFAULTS));
-    for file in files(&sources.config_dir)? {
-        figment = figment.merge(Toml::file_exact(file));
+    let mut layers = Layers::<Config>::read(WORKER, sources)?;
+    if layers.is_sound() && layers.config.environment.is_development() {
+        fill_development(&mut layers.config);
     }
-    let (settings, bad) = environment::settings(&sources.variables);
-    for setting in settings {
-        figment = figment.merge(setting);
-    }
-    let mut problems = Problems::default();
-    for variable in bad {
-        problems.push(Problem::new(variable.key, variable.what).from(variable.name));
-    }
-    let mut config: Config = match figment.extract() {
-        Ok(config) => config,
-        Err(error) => {
-            error
-                .into_iter()
-                .for_each(|error| problems.push(problem_of(&error)));
-            return Err(ConfigError::Invalid(problems));
-        }
-    };
-    // A secret whose variable could not be read must not be taken from elsewhere.
-    if problems.is_empty() && config.environment.is_development() {
-        fill_development(&mut config);
-    }
-    check::check(&config, &mut problems);
-    for problem in problems.iter_mut() {
-        if let Some(metadata) = figment.find_metadata(&problem.key) {
-            problem.source.get_or_insert_with(|| source_of(metadata));
-        }
-    }
-    if problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(ConfigError::Invalid(problems))
-    }
+    layers.checked(check::check)
 }
 
 /// What a hub on the same machine implies.
@@ -124,52 +38,10 @@ fn fill_development(config: &mut Config) {
     }
 }
 
-/// `analysis-worker.toml` first, then `analysis-worker.*.toml` by name.
-fn files(dir: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(ConfigError::Folder {
-                path: dir.to_owned(),
-                source,
-            });
-        }
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with("analysis-worker.") && name.ends_with(".toml"))
-        .collect();
-    names.sort_by_key(|name| (name != "analysis-worker.toml", name.clone()));
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
-}
-
-/// What figment found wrong, without the value where that is a secret.
-fn problem_of(error: &figment::Error) -> Problem {
-    let key = error.path.join(".");
-    let what = match &error.kind {
-        Kind::MissingField(field) => format!("the setting {field} is missing"),
-        Kind::Message(text) => text.clone(),
-        _ if environment::is_secret(&key) => "expected text".to_owned(),
-        kind => kind.to_string(),
-    };
-    let problem = Problem::new(key, what);
-    match &error.metadata {
-        Some(metadata) => problem.from(source_of(metadata)),
-        None => problem,
-    }
-}
-
-fn source_of(metadata: &figment::Metadata) -> String {
-    match &metadata.source {
-        Some(source) => source.to_string(),
-        None if metadata.name.starts_with("TOML") => "the built-in defaults".to_owned(),
-        None => metadata.name.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use secrecy::ExposeSecret as _;
 
     use super::*;

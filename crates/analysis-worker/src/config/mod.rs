@@ -6,7 +6,6 @@
 
 mod load;
 mod environment;
-mod duration;
 mod check;
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -14,9 +13,9 @@ use std::{fmt, path::PathBuf, time::Duration};
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
+use settings::duration;
 
-pub use check::{Problem, Problems};
-pub use load::{ConfigError, Sources};
+pub use settings::{ConfigError, Environment, LogConfig, LogFormat, Problem, Problems, Sources};
 
 /// Every setting of the worker. The file `config/analysis-worker.toml` documents each.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,46 +54,6 @@ impl Config {
     /// As [`Config::load`].
     pub fn load_from(sources: &Sources) -> Result<Self, ConfigError> {
         load::load(sources)
-    }
-}
-
-/// Where the worker runs. Anything but Development is as strict as Production.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Environment {
-    /// A developer's machine.
-    Development,
-    /// As strict as Production.
-    Staging,
-    /// Refuses to start with an unsafe setting.
-    Production,
-}
-
-impl Environment {
-    /// Whether unsafe settings are accepted.
-    #[must_use]
-    pub fn is_development(self) -> bool {
-        self == Self::Development
-    }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Development => "Development",
-            Self::Staging => "Staging",
-            Self::Production => "Production",
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Environment {
-    /// ASP.NET compares the name without regard to case.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        [Self::Development, Self::Staging, Self::Production]
-            .into_iter()
-            .find(|environment| environment.to_string().eq_ignore_ascii_case(name.trim()))
-            .ok_or_else(|| serde::de::Error::custom("expected Development, Staging or Production"))
     }
 }
 
@@ -178,26 +137,6 @@ pub struct N8nConfig {
 pub struct ServerConfig {
     /// Its port; 0 takes a free one.
     pub port: u16,
-}
-
-/// Shape and amount of the logs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// Text for people, JSON for machines.
-    pub format: LogFormat,
-    /// In the syntax of `RUST_LOG`.
-    pub filter: String,
-}
-
-/// The shape of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 /// An `http` or `https` address. It may hold a password or a key in its path,

@@ -1,12 +1,13 @@
-//! What makes a setting unsafe or impossible, and how it is told: all problems
-//! at once, each with its key, its variable and its source, never with a secret.
+//! What makes a setting of the hub unsafe or impossible. All problems are told
+//! at once, never with a secret.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
+use settings::Problems;
 
-use super::{Config, environment};
+use super::Config;
 use crate::auth;
 
 /// Shorter secrets can be guessed, and HS256 wants at least as many bits as its hash.
@@ -25,84 +26,6 @@ const PLACEHOLDERS: &[&str] = &[
     "generate-secure",
     "example-secret",
 ];
-
-/// One setting that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The setting, e.g. `jwt.secret`.
-    pub key: String,
-    /// What is wrong with it and what is accepted.
-    pub what: String,
-    /// Where its value came from, where it has one.
-    pub source: Option<String>,
-}
-
-impl Problem {
-    pub(super) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            what: what.into(),
-            source: None,
-        }
-    }
-
-    pub(super) fn from(mut self, source: impl Into<String>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.what)?;
-        if let Some(source) = &self.source {
-            write!(f, " (from {source})")
-        } else if let Some(variable) = environment::variable_of(&self.key) {
-            write!(f, " (set {variable})")
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// All that is wrong.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    pub(super) fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Problem> {
-        self.0.iter_mut()
-    }
-
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The problems, in the order of the settings.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Problem] {
-        &self.0
-    }
-
-    fn add(&mut self, key: &str, what: impl Into<String>) {
-        self.push(Problem::new(key, what));
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} setting(s) cannot be used:", self.0.len())?;
-        self.0
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  - {problem}"))
-    }
-}
 
 /// Brings spellings that mean the same into one.
 pub(super) fn normalise(config: &mut Config) {

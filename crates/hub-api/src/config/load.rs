@@ -1,36 +1,23 @@
-//! Layers the sources of settings and turns every fault into a named problem.
+//! Reads the hub's settings: what the `settings` crate leaves to the hub.
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
+use std::{io, path::PathBuf};
+
+use settings::{Layers, Service, Sources};
+
+use super::{Config, check, environment, secrets};
+
+const HUB: Service = Service {
+    name: "hub-api",
+    defaults: include_str!("../../../../config/hub-api.toml"),
+    variables: environment::TABLE,
 };
-
-use figment::{
-    Figment,
-    error::Kind,
-    providers::{Format, Toml},
-};
-
-use super::{Config, Problem, Problems, check, environment, secrets};
-
-/// The documented defaults, so that the binary needs no file.
-const DEFAULTS: &str = include_str!("../../../../config/hub-api.toml");
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Settings are wrong; each is listed.
-    #[error("{0}")]
-    Invalid(Problems),
-    /// The folder of settings cannot be listed.
-    #[error("cannot read the folder of settings {path}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    /// They cannot be read, or some are wrong.
+    #[error(transparent)]
+    Settings(#[from] settings::ConfigError),
     /// A development secret can neither be read nor made.
     #[error("cannot keep the development secret {path}")]
     DevelopmentSecret {
@@ -42,128 +29,19 @@ pub enum ConfigError {
     },
 }
 
-/// Where settings come from.
-#[derive(Clone)]
-pub struct Sources {
-    /// The folder with `hub-api.toml`.
-    pub config_dir: PathBuf,
-    /// Environment variables.
-    pub variables: Vec<(String, String)>,
-}
-
-/// The variables hold secrets: only their number is shown.
-impl std::fmt::Debug for Sources {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sources")
-            .field("config_dir", &self.config_dir)
-            .field("variables", &self.variables.len())
-            .finish()
-    }
-}
-
-impl Sources {
-    /// This process's environment, and the folder that `CONFIG_DIR` names.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let variables = env::vars_os()
-            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
-            .collect();
-        let config_dir = env::var_os("CONFIG_DIR").map_or_else(|| "config".into(), PathBuf::from);
-        Self {
-            config_dir,
-            variables,
-        }
-    }
-}
-
 pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let mut figment = Figment::from(Toml::string(DEFAULTS));
-    for file in files(&sources.config_dir)? {
-        figment = figment.merge(Toml::file_exact(file));
+    let mut layers = Layers::<Config>::read(HUB, sources)?;
+    check::normalise(&mut layers.config);
+    if layers.is_sound() && layers.config.environment.is_development() {
+        secrets::fill(&mut layers.config)?;
     }
-    let (settings, bad) = environment::settings(&sources.variables);
-    for setting in settings {
-        figment = figment.merge(setting);
-    }
-    let mut problems = Problems::default();
-    for variable in bad {
-        problems.push(Problem::new(variable.key, variable.what).from(variable.name));
-    }
-    let mut config: Config = match figment.extract() {
-        Ok(config) => config,
-        Err(error) => {
-            error
-                .into_iter()
-                .for_each(|error| problems.push(problem_of(&error)));
-            return Err(ConfigError::Invalid(problems));
-        }
-    };
-    check::normalise(&mut config);
-    // A secret whose variable could not be read must not be made up instead.
-    if problems.is_empty() && config.environment.is_development() {
-        secrets::fill(&mut config)?;
-    }
-    check::check(&config, &mut problems);
-    for problem in problems.iter_mut() {
-        if let Some(metadata) = figment.find_metadata(&problem.key) {
-            problem.source.get_or_insert_with(|| source_of(metadata));
-        }
-    }
-    if problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(ConfigError::Invalid(problems))
-    }
-}
-
-/// `hub-api.toml` first, then `hub-api.*.toml` by name.
-fn files(dir: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(ConfigError::Folder {
-                path: dir.to_owned(),
-                source,
-            });
-        }
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with("hub-api.") && name.ends_with(".toml"))
-        .collect();
-    names.sort_by_key(|name| (name != "hub-api.toml", name.clone()));
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
-}
-
-/// What figment found wrong, without the value where that is a secret.
-fn problem_of(error: &figment::Error) -> Problem {
-    let key = error.path.join(".");
-    let what = if environment::is_secret(&key) {
-        "expected text".to_owned()
-    } else {
-        match &error.kind {
-            Kind::MissingField(field) => format!("the setting {field} is missing"),
-            kind => kind.to_string(),
-        }
-    };
-    let problem = Problem::new(key, what);
-    match &error.metadata {
-        Some(metadata) => problem.from(source_of(metadata)),
-        None => problem,
-    }
-}
-
-fn source_of(metadata: &figment::Metadata) -> String {
-    match &metadata.source {
-        Some(source) => source.to_string(),
-        None if metadata.name.starts_with("TOML") => "the built-in defaults".to_owned(),
-        None => metadata.name.to_string(),
-    }
+    Ok(layers.checked(check::check)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
     use crate::config::Environment;
 
@@ -276,5 +154,32 @@ mod tests {
             text.contains("prot") && text.contains("hub-api.toml"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_hubs_names_are_in_its_table_and_the_first_one_wins() {
+        use secrecy::ExposeSecret as _;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("jwt");
+        fs::write(&file, "from the file\n").unwrap();
+        let config = load(&sources(
+            dir.path(),
+            &[
+                ("ASPNETCORE_ENVIRONMENT", "Development"),
+                ("webapi__internalsecret", "second"),
+                ("ZIRAAI_INTERNAL_SECRET", "first"),
+                ("Jwt__Secret_FILE", file.to_str().unwrap()),
+                ("Cors__AllowedOrigins__1", "https://b"),
+                ("CORS__ALLOWEDORIGINS__0", "https://a/"),
+                ("Security__AllowedInternalIPs", "10.0.0.0/8, ::1"),
+                ("RAILWAY_PUBLIC_DOMAIN", "hub.example"),
+            ],
+        ))
+        .unwrap();
+        assert_eq!(config.internal.secret.unwrap().expose_secret(), "first");
+        assert_eq!(config.jwt.secret.unwrap().expose_secret(), "from the file");
+        assert_eq!(config.cors.allowed_origins, ["https://a", "https://b"]);
+        assert_eq!(config.internal.allowed_ips, ["10.0.0.0/8", "::1"]);
+        assert_eq!(config.public_url.as_deref(), Some("https://hub.example"));
     }
 }

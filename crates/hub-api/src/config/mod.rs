@@ -6,17 +6,17 @@
 
 mod load;
 mod environment;
-mod duration;
 mod secrets;
 mod check;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use settings::duration;
 
-pub use check::{Problem, Problems};
-pub use load::{ConfigError, Sources};
+pub use load::ConfigError;
+pub use settings::{Environment, LogConfig, LogFormat, Problem, Problems, Sources};
 
 /// Every setting of the hub. The file `config/hub-api.toml` documents each.
 #[derive(Debug, Clone, Deserialize)]
@@ -82,46 +82,6 @@ impl Config {
     #[must_use]
     pub fn images_dir(&self) -> PathBuf {
         self.data_dir.join("images")
-    }
-}
-
-/// Where the hub runs. Anything but Development is as strict as Production.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Environment {
-    /// A developer's machine: missing secrets are made up and kept.
-    Development,
-    /// As strict as Production.
-    Staging,
-    /// Refuses to start with an unsafe setting.
-    Production,
-}
-
-impl Environment {
-    /// Whether unsafe settings are accepted.
-    #[must_use]
-    pub fn is_development(self) -> bool {
-        self == Self::Development
-    }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Development => "Development",
-            Self::Staging => "Staging",
-            Self::Production => "Production",
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Environment {
-    /// ASP.NET compares the name without regard to case.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        [Self::Development, Self::Staging, Self::Production]
-            .into_iter()
-            .find(|environment| environment.to_string().eq_ignore_ascii_case(name.trim()))
-            .ok_or_else(|| serde::de::Error::custom("expected Development, Staging or Production"))
     }
 }
 
@@ -313,24 +273,4 @@ pub enum Confirm {
 pub struct CorsConfig {
     /// Exact origins, e.g. `https://app.example.com`.
     pub allowed_origins: Vec<String>,
-}
-
-/// Shape and amount of the logs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// Text for people, JSON for machines.
-    pub format: LogFormat,
-    /// In the syntax of `RUST_LOG`.
-    pub filter: String,
-}
-
-/// The shape of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }

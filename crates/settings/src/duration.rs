@@ -7,9 +7,11 @@ use serde::{Deserializer, de};
 /// The longest time that a setting may hold: a hundred years keep every sum in range.
 const LONGEST: f64 = 100.0 * 365.0 * 86_400.0;
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Duration, D::Error> {
+/// Reads a time, for `#[serde(with = "duration")]`.
+///
+/// # Errors
+/// When it is neither seconds nor text with a unit, or is out of range.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     struct Visitor;
 
     impl de::Visitor<'_> for Visitor {

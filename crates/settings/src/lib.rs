@@ -1,0 +1,19 @@
+//! How a service reads its settings: embedded defaults, then files, then the
+//! environment by an explicit table ([`Layers`]); and how all that is wrong is
+//! told at once, by key and with where the value came from ([`Problems`]).
+//!
+//! A service brings its table of variables, its types and its own checks. This
+//! crate knows no setting of any service, and never shows a secret.
+
+mod layers;
+mod variables;
+mod problems;
+pub mod duration;
+mod environment;
+mod log;
+
+pub use environment::Environment;
+pub use layers::{ConfigError, Layers, Service, Sources};
+pub use log::{LogConfig, LogFormat};
+pub use problems::{Problem, Problems};
+pub use variables::{Kind, Variable};
