@@ -29,20 +29,37 @@ impl Client {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
+    /// Shows that the connection works.
+    async fn ping(&mut self) {
+        self.send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
+            .await;
+        self.event("Pong").await;
+    }
+
     /// The arguments of the next event `target`.
     async fn event(&mut self, target: &str) -> Value {
+        let event = self.find(|message| message["target"] == target).await;
+        event["arguments"].clone()
+    }
+
+    /// The next message of that type.
+    async fn message(&mut self, kind: u8) -> Value {
+        self.find(|message| message["type"] == kind).await
+    }
+
+    async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         while let Some(message) = self.0.next().await {
             let Message::Text(text) = message.unwrap() else {
                 continue;
             };
             for part in text.split('\u{1e}').filter(|part| !part.is_empty()) {
                 let message: Value = serde_json::from_str(part).unwrap();
-                if message["target"] == target {
-                    return message["arguments"].clone();
+                if wanted(&message) {
+                    return message;
                 }
             }
         }
-        panic!("the connection closed before {target}");
+        panic!("the connection closed before that message");
     }
 }
 
@@ -86,10 +103,7 @@ async fn a_notification_reaches_the_owner_and_nobody_else() {
 async fn progress_is_told_and_connections_are_listed_and_closed() {
     let hub = Hub::start().await;
     let mut client = Client::connect(&hub, "42").await;
-    client
-        .send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
-        .await;
-    client.event("Pong").await;
+    client.ping().await;
     let path = "/internal/users/42/connections";
     let listed = read(hub.internal(Method::GET, path).send().await.unwrap(), 200).await;
     assert_eq!(listed["connections"].as_array().unwrap().len(), 1);
@@ -134,10 +148,7 @@ async fn progress_is_told_and_connections_are_listed_and_closed() {
 async fn a_leaving_hub_tells_its_clients_to_reconnect() {
     let mut hub = Hub::start().await;
     let mut client = Client::connect(&hub, "42").await;
-    client
-        .send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
-        .await;
-    client.event("Pong").await;
+    client.ping().await;
     hub.shutdown.begin();
     let mut close = None;
     while let Some(Ok(message)) = client.0.next().await {
@@ -152,4 +163,36 @@ async fn a_leaving_hub_tells_its_clients_to_reconnect() {
     }
     assert_eq!(close.expect("a Close message")["allowReconnect"], true);
     hub.left().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_has_five_connections_and_the_sixth_is_told_why_not() {
+    let hub = Hub::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let mut client = Client::connect(&hub, "42").await;
+        client.ping().await;
+        clients.push(client);
+    }
+    let mut sixth = Client::connect(&hub, "42").await;
+    let close = sixth.message(7).await;
+    let text = close["error"].as_str().unwrap();
+    assert!(text.contains("5 devices"), "{text}");
+    assert_ne!(close["allowReconnect"], true, "it would come back at once");
+    // Nobody else pays for it, and a place that is given up is free.
+    Client::connect(&hub, "43").await.ping().await;
+    for client in &mut clients {
+        client.ping().await;
+    }
+    clients.pop().unwrap().0.close(None).await.unwrap();
+    let path = "/internal/users/42/connections";
+    loop {
+        let listed = hub.internal(Method::GET, path).send().await.unwrap();
+        let listed = read(listed, 200).await;
+        if listed["connections"].as_array().unwrap().len() == 4 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    Client::connect(&hub, "42").await.ping().await;
 }
