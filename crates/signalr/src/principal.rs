@@ -43,7 +43,7 @@ impl Principal {
         self
     }
 
-    /// The id by which [`Clients::user`](crate::Clients::user) finds this
+    /// The id by which [`HubContext::user`](crate::HubContext::user) finds this
     /// user's connections.
     #[must_use]
     pub fn user_id(&self) -> Option<&Arc<str>> {

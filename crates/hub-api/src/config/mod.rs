@@ -1,7 +1,7 @@
 //! The hub's settings: their types, and how they are read.
 //!
-//! Embedded defaults, then files, then the environment ([`load`]); everything
-//! is checked before the hub starts ([`check`]). This module never prints a
+//! Embedded defaults, then files, then the environment (`load`); everything
+//! is checked before the hub starts (`check`). This module never prints a
 //! secret, and nothing outside it reads the environment.
 
 mod load;

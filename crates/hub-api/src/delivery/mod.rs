@@ -1,8 +1,8 @@
 //! From the log to open connections, and back: who has what.
 //!
 //! The log is the truth; this module makes each connection follow it. It owns
-//! the state of a connection as a reader of its user's log ([`reader`]), the
-//! form in which entries are sent ([`payload`]), and the confirmation of what
+//! the state of a connection as a reader of its user's log (`reader`), the
+//! form in which entries are sent (`payload`), and the confirmation of what
 //! arrived. It never writes an entry, and knows nothing of HTTP.
 //!
 //! Invariants:

@@ -1,4 +1,4 @@
-//! Photos and overlays: judged by content ([`inspect`]), kept under random
+//! Photos and overlays: judged by content (`inspect`), kept under random
 //! keys ([`ImageStore`]). A client's file name is used nowhere.
 
 pub mod inspect;
