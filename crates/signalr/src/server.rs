@@ -167,7 +167,7 @@ impl HubServer {
 
     /// Refuses new connections and closes all clients, spread evenly over
     /// `spread`, telling them to reconnect; gives up on those that are left
-    /// after the send timeout.
+    /// five seconds later.
     pub async fn drain(&self, spread: Duration) {
         self.core.draining.store(true, Ordering::Release);
         self.close_all(spread).await;

@@ -263,7 +263,8 @@ pub struct ReceiptsConfig {
 pub enum Confirm {
     /// The WebSocket Pong to a Ping frame behind it, beside `Acknowledge`.
     Pong,
-    /// Only what the client says itself.
+    /// Everything but Pongs, which some proxies answer themselves: `Acknowledge`,
+    /// `Resume`, polls and, over Server-Sent Events, the client's messages.
     Acknowledge,
 }
 

@@ -100,8 +100,8 @@ async fn answer(accepted: Accepted) -> Result<(), CloseReason> {
     match reply {
         Ok(ReplyKind::Completion(None)) => Ok(()),
         Ok(ReplyKind::Completion(Some(frame))) => {
-            // The slot is free once the answer is decided: the next call may
-            // start while this one's answer waits for a slow client.
+            // The call holds its slot until its answer is queued: a client
+            // that does not read its answers gets no further calls.
             let _ = connection.send_in_turn(frame).await;
             Ok(())
         }
