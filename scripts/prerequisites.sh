@@ -59,6 +59,20 @@ npm_packages() {
     touch "$folder/node_modules/.package-lock.json"
 }
 
+# Makes a folder's Python environment (.venv) from its requirements.txt, unless it is there.
+python_packages() {
+    local folder=$1
+    [ "$folder/.venv/installed" -nt "$folder/requirements.txt" ] && return
+    command -v python3 >/dev/null && python3 -c "import venv, ensurepip" 2>/dev/null ||
+        apt_install python3 python3-venv
+    say "Installing Python packages of ${folder#"$ROOT"/}"
+    rm -rf "$folder/.venv"
+    python3 -m venv "$folder/.venv" >&2
+    "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check --no-input \
+        -r "$folder/requirements.txt" </dev/null >&2
+    touch "$folder/.venv/installed"
+}
+
 # Where both services' binaries are; a test has its own.
 bin_dir() { echo "${TENDRIL_BIN_DIR:-$(target_dir)/release}"; }
 

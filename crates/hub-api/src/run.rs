@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{KeyError, Verifier},
-    config::Config,
+    config::{Config, S3Config},
     delivery::{Delivery, DeliverySettings},
     http::{self, AppState, Guard, Health, Memory},
     hub::plant_analysis,
-    images::{ImageStore, ImageStoreError},
+    images::{ImageStore, ImageStoreError, S3Settings},
     jobs::{self, ReadyJobs},
     lifecycle::{Shutdown, TaskEnd, Tasks},
     links::{Links, derive_key},
@@ -43,7 +43,7 @@ pub enum RunError {
     /// A key of tokens cannot be read.
     #[error("cannot use the configured keys")]
     Keys(#[from] KeyError),
-    /// The folder of images cannot be used.
+    /// The folder or bucket of images cannot be used.
     #[error("cannot open the image store")]
     Images(#[from] ImageStoreError),
     /// The database cannot be used.
@@ -183,7 +183,7 @@ async fn build(
         confirm: config.receipts.confirm,
     };
     let delivery = Delivery::new(settings, links.clone());
-    let images = ImageStore::local(config.images_dir()).await?;
+    let images = open_images(&config).await?;
     let options = StoreOptions {
         max_attempts: config.jobs.max_attempts,
         job_deadline: config.jobs.deadline,
@@ -214,6 +214,30 @@ async fn build(
         links,
     };
     Ok((state, hub, writer))
+}
+
+/// The bucket, where one is given, or the folder of images.
+async fn open_images(config: &Config) -> Result<ImageStore, RunError> {
+    let S3Config {
+        bucket: Some(bucket),
+        endpoint,
+        region,
+        access_key: Some(access_key),
+        secret_key: Some(secret_key),
+        prefix,
+    } = config.s3.clone()
+    else {
+        return Ok(ImageStore::local(config.images_dir()).await?);
+    };
+    tracing::info!(bucket, endpoint, "images are kept in a bucket");
+    Ok(ImageStore::s3(&S3Settings {
+        endpoint,
+        bucket,
+        region,
+        access_key,
+        secret_key,
+        prefix,
+    })?)
 }
 
 fn listen(

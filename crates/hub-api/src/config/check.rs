@@ -46,6 +46,9 @@ pub(super) fn normalise(config: &mut Config) {
         &mut config.jwt.issuer,
         &mut config.jwt.audience,
         &mut config.jwt.public_key,
+        &mut config.s3.bucket,
+        &mut config.s3.endpoint,
+        &mut config.s3.access_key,
     ] {
         empty.take_if(|text| text.is_empty());
     }
@@ -54,6 +57,7 @@ pub(super) fn normalise(config: &mut Config) {
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     secrets(config, problems);
     addresses(config, problems);
+    bucket(config, problems);
     numbers(config, problems);
 }
 
@@ -199,6 +203,43 @@ fn addresses(config: &Config, problems: &mut Problems) {
                 format!("{origin:?} is no origin such as https://app.example.com"),
             );
         }
+    }
+}
+
+/// A bucket needs everything that opens it; a half-given one would silently
+/// leave the images on a disk that no other hub sees.
+fn bucket(config: &Config, problems: &mut Problems) {
+    let s3 = &config.s3;
+    let secret = s3.secret_key.as_ref().map(SecretString::expose_secret);
+    let given = [
+        ("s3.bucket", s3.bucket.as_deref()),
+        ("s3.access_key", s3.access_key.as_deref()),
+        ("s3.secret_key", secret),
+    ];
+    let wanted = s3.endpoint.is_some() || given.iter().any(|(_, value)| value.is_some());
+    for (key, value) in given {
+        if wanted && value.is_none_or(str::is_empty) {
+            problems.add(key, "is missing, while other settings of s3 are given");
+        }
+    }
+    if wanted && s3.region.is_empty() {
+        problems.add(
+            "s3.region",
+            "is empty; stores without regions take us-east-1",
+        );
+    }
+    let address = |text: &str| {
+        Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+        })
+    };
+    if s3.endpoint.as_deref().is_some_and(|text| !address(text)) {
+        problems.add(
+            "s3.endpoint",
+            "expected an address such as https://s3.example.com, without user and password",
+        );
     }
 }
 

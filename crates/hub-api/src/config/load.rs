@@ -64,6 +64,37 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_given_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let development = ("ASPNETCORE_ENVIRONMENT", "Development");
+        let text = refusal(&sources(
+            dir.path(),
+            &[
+                development,
+                ("S3__Endpoint", "https://me:hidden@s3.example.com"),
+                ("S3__AccessKey", "key"),
+            ],
+        ));
+        for needed in ["s3.bucket", "s3.secret_key", "S3__Bucket", "s3.endpoint"] {
+            assert!(text.contains(needed), "{needed} in {text}");
+        }
+        assert!(!text.contains("hidden"), "{text}");
+
+        let config = load(&sources(
+            dir.path(),
+            &[
+                development,
+                ("S3__Bucket", "photos"),
+                ("S3__AccessKey", "key"),
+                ("S3__SecretKey", "secret"),
+            ],
+        ))
+        .unwrap();
+        assert_eq!(config.s3.bucket.as_deref(), Some("photos"));
+        assert_eq!(config.s3.region, "us-east-1");
+    }
+
+    #[test]
     fn production_is_the_default_and_lists_every_problem_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let text = refusal(&sources(dir.path(), &[]));

@@ -41,6 +41,8 @@ pub struct Config {
     pub upload: UploadConfig,
     /// Links to images, and where they may come from.
     pub images: ImagesConfig,
+    /// The bucket of images, in place of the local folder.
+    pub s3: S3Config,
     /// Leases and attempts.
     pub jobs: JobsConfig,
     /// The hub's SignalR limits.
@@ -196,6 +198,28 @@ pub struct ImagesConfig {
     /// At least this long a signed link opens.
     #[serde(with = "duration")]
     pub link_lifetime: Duration,
+}
+
+/// The bucket of images, in place of the local folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    /// The bucket; without it images are in `data_dir`.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// The store's address; none for AWS.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    pub region: String,
+    /// Names the key.
+    #[serde(default)]
+    pub access_key: Option<String>,
+    /// The key.
+    #[serde(default)]
+    pub secret_key: Option<SecretString>,
+    /// Before the names of all objects.
+    pub prefix: String,
 }
 
 /// Leases and attempts.

@@ -2,7 +2,9 @@
 //! keys ([`ImageStore`]). A client's file name is used nowhere.
 
 pub mod inspect;
+mod key;
 mod local;
+mod s3;
 
 use std::{io, path::PathBuf};
 
@@ -11,6 +13,7 @@ use bytes::Bytes;
 
 pub use inspect::{Inspected, MediaType, Rejection, inspect};
 pub use local::LocalImages;
+pub use s3::{S3Images, S3Settings};
 
 /// Why an image could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,9 @@ pub enum ImageStoreError {
     /// The disk refused.
     #[error("the image store failed")]
     Io(#[from] io::Error),
+    /// The S3 store refused, or cannot be reached.
+    #[error("the S3 image store failed")]
+    S3(#[from] object_store::Error),
     /// The blocking task that does the work was dropped.
     #[error("the image store was interrupted")]
     Interrupted,
@@ -39,6 +45,8 @@ pub struct StoredImage {
 pub enum ImageStore {
     /// A folder.
     Local(LocalImages),
+    /// A bucket of an S3-compatible store, which several hubs share.
+    S3(S3Images),
 }
 
 impl ImageStore {
@@ -50,7 +58,15 @@ impl ImageStore {
         Ok(Self::Local(LocalImages::open(dir).await?))
     }
 
-    /// Keeps an image and returns its key. It is on the disk when this returns.
+    /// Images in a bucket. It need not be reachable yet: [`probe`](Self::probe) tells.
+    ///
+    /// # Errors
+    /// [`ImageStoreError`] where the settings make no sense.
+    pub fn s3(settings: &S3Settings) -> Result<Self, ImageStoreError> {
+        Ok(Self::S3(S3Images::new(settings)?))
+    }
+
+    /// Keeps an image and returns its key. It is durable when this returns.
     ///
     /// # Errors
     /// [`ImageStoreError`]; nothing was kept then.
@@ -59,8 +75,10 @@ impl ImageStore {
         image: Bytes,
         media_type: MediaType,
     ) -> Result<String, ImageStoreError> {
-        let Self::Local(images) = self;
-        images.put(image, media_type).await
+        match self {
+            Self::Local(images) => images.put(image, media_type).await,
+            Self::S3(images) => images.put(image, media_type).await,
+        }
     }
 
     /// The image under `key`.
@@ -68,23 +86,29 @@ impl ImageStore {
     /// # Errors
     /// [`ImageStoreError`] when it is there and cannot be read.
     pub async fn open(&self, key: &str) -> Result<Option<StoredImage>, ImageStoreError> {
-        let Self::Local(images) = self;
-        images.read(key).await
+        match self {
+            Self::Local(images) => images.read(key).await,
+            Self::S3(images) => images.read(key).await,
+        }
     }
 
     /// Forgets the image under `key`. What fails here costs space and nothing
     /// else, so it is only logged.
     pub async fn remove(&self, key: &str) {
-        let Self::Local(images) = self;
-        images.remove(key).await;
+        match self {
+            Self::Local(images) => images.remove(key).await,
+            Self::S3(images) => images.remove(key).await,
+        }
     }
 
     /// Whether an image could be kept now.
     ///
     /// # Errors
-    /// The disk's.
+    /// The store's.
     pub async fn probe(&self) -> Result<(), ImageStoreError> {
-        let Self::Local(images) = self;
-        images.probe().await
+        match self {
+            Self::Local(images) => images.probe().await,
+            Self::S3(images) => images.probe().await,
+        }
     }
 }
