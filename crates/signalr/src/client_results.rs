@@ -1,19 +1,45 @@
 //! Calls from the server to one client, and the answers that are awaited.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use crate::{ConnectionId, clients::InvokeError, close::CloseReason, protocol::CompletionOutcome};
+use crate::{
+    ConnectionId, WantedResult,
+    clients::InvokeError,
+    close::CloseReason,
+    connection_token::random,
+    protocol::{CompletionOutcome, HubProtocol},
+};
 
 /// Reads the client's answer into the type that the caller wants.
 type Answer = Box<dyn FnOnce(Result<&CompletionOutcome<'_>, InvokeError>) + Send + Sync>;
 
+/// Calls from other nodes that one client may leave unanswered: nobody tells
+/// this node when the caller gives up.
+const MAX_FROM_ELSEWHERE: usize = 1000;
+
 struct Pending {
     connection: ConnectionId,
-    answer: Answer,
+    waits: Waits,
+}
+
+/// Who waits for an answer, and who gives it.
+enum Waits {
+    /// Code here, for a client here.
+    Here(Answer),
+    /// Code here, for a client of another node.
+    HereForRemote(Answer),
+    /// Code on another node, for a client here.
+    Elsewhere {
+        return_to: Arc<str>,
+        protocol: HubProtocol,
+    },
 }
 
 impl std::fmt::Debug for Pending {
@@ -28,7 +54,15 @@ impl std::fmt::Debug for Pending {
 #[derive(Debug, Default)]
 pub(crate) struct ClientResults {
     pending: DashMap<Box<str>, Pending>,
+    /// How many calls of other nodes each client has to answer.
+    from_elsewhere: DashMap<ConnectionId, usize>,
     counter: AtomicU64,
+}
+
+/// Where the answer of a client goes that another node asked.
+pub(crate) struct Return {
+    pub(crate) to: Arc<str>,
+    pub(crate) protocol: HubProtocol,
 }
 
 /// Forgets the call when its caller no longer waits.
@@ -57,46 +91,132 @@ impl ClientResults {
         connection: ConnectionId,
     ) -> (PendingGuard<'_>, oneshot::Receiver<Result<T, InvokeError>>) {
         let number = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        let id: Box<str> = format!("s{number}").into();
+        self.wait(format!("s{number}").into(), connection, Waits::Here)
+    }
+
+    /// A new call of a client of another node. Its id is as long and random as
+    /// those of ASP.NET Core's backplane: no other node has one like it.
+    pub(crate) fn register_remote<T: DeserializeOwned + Send + 'static>(
+        &self,
+        connection: ConnectionId,
+    ) -> (PendingGuard<'_>, oneshot::Receiver<Result<T, InvokeError>>) {
+        let id = ConnectionId::from_block(random());
+        self.wait(id.as_str().into(), connection, Waits::HereForRemote)
+    }
+
+    fn wait<T: DeserializeOwned + Send + 'static>(
+        &self,
+        id: Box<str>,
+        connection: ConnectionId,
+        waits: impl FnOnce(Answer) -> Waits,
+    ) -> (PendingGuard<'_>, oneshot::Receiver<Result<T, InvokeError>>) {
         let (sender, receiver) = oneshot::channel();
         let answer: Answer = Box::new(move |outcome| {
             let _ = sender.send(outcome.and_then(read));
         });
+        let waits = waits(answer);
         self.pending
-            .insert(id.clone(), Pending { connection, answer });
+            .insert(id.clone(), Pending { connection, waits });
         (PendingGuard { results: self, id }, receiver)
     }
 
-    /// A client answers. A late or unknown answer is ignored; one to another
+    /// A client here is to answer a call of another node.
+    pub(crate) fn expect_elsewhere(
+        &self,
+        connection: ConnectionId,
+        protocol: HubProtocol,
+        wanted: &WantedResult,
+    ) -> Result<(), &'static str> {
+        let mut waiting = self.from_elsewhere.entry(connection).or_default();
+        if *waiting >= MAX_FROM_ELSEWHERE {
+            return Err("The client has too many invocations to answer.");
+        }
+        match self.pending.entry(wanted.invocation_id.clone()) {
+            Entry::Occupied(_) => {
+                drop(waiting);
+                self.from_elsewhere
+                    .remove_if(&connection, |_, waiting| *waiting == 0);
+                return Err("The invocation's id is in use.");
+            }
+            Entry::Vacant(place) => place.insert(Pending {
+                connection,
+                waits: Waits::Elsewhere {
+                    return_to: Arc::clone(&wanted.return_to),
+                    protocol,
+                },
+            }),
+        };
+        *waiting += 1;
+        Ok(())
+    }
+
+    /// The call of another node never reached the client; false when it has
+    /// its answer already.
+    pub(crate) fn forget_elsewhere(&self, id: &str, connection: ConnectionId) -> bool {
+        let taken = self
+            .pending
+            .remove_if(id, |_, pending| pending.connection == connection);
+        if taken.is_some() {
+            self.count_down(connection);
+        }
+        taken.is_some()
+    }
+
+    /// A client answers; gives where the answer goes, when another node
+    /// waits for it. A late or unknown answer is ignored; one to another
     /// client's call ends the connection.
     pub(crate) fn complete(
         &self,
         connection: ConnectionId,
         id: &str,
         outcome: &CompletionOutcome<'_>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<Option<Return>, CloseReason> {
         let taken = self
             .pending
             .remove_if(id, |_, pending| pending.connection == connection);
-        if let Some((_, pending)) = taken {
-            (pending.answer)(Ok(outcome));
-            return Ok(());
+        match taken.map(|(_, pending)| pending.waits) {
+            Some(Waits::Here(answer) | Waits::HereForRemote(answer)) => answer(Ok(outcome)),
+            Some(Waits::Elsewhere {
+                return_to,
+                protocol,
+            }) => {
+                self.count_down(connection);
+                return Ok(Some(Return {
+                    to: return_to,
+                    protocol,
+                }));
+            }
+            None if self.pending.contains_key(id) => {
+                return Err(CloseReason::Protocol {
+                    exception: "InvalidOperationException",
+                    message: format!(
+                        "Connection ID '{connection}' is not valid for invocation ID '{id}'."
+                    ),
+                });
+            }
+            None => {}
         }
-        if self.pending.contains_key(id) {
-            return Err(CloseReason::Protocol {
-                exception: "InvalidOperationException",
-                message: format!(
-                    "Connection ID '{connection}' is not valid for invocation ID '{id}'."
-                ),
-            });
-        }
-        Ok(())
+        Ok(None)
     }
 
-    /// A client is gone: it answers nothing any more.
-    pub(crate) fn disconnect(&self, connection: ConnectionId) {
+    /// A client of another node answers.
+    pub(crate) fn complete_remote(&self, id: &str, outcome: &CompletionOutcome<'_>) {
+        let taken = self.pending.remove_if(id, |_, pending| {
+            matches!(pending.waits, Waits::HereForRemote(_))
+        });
+        if let Some((_, pending)) = taken
+            && let Waits::HereForRemote(answer) = pending.waits
+        {
+            answer(Ok(outcome));
+        }
+    }
+
+    /// A client is gone: it answers nothing any more. Gives the calls of other
+    /// nodes that are to be told.
+    pub(crate) fn disconnect(&self, connection: ConnectionId) -> Vec<(Box<str>, Return)> {
+        let mut elsewhere = Vec::new();
         if self.pending.is_empty() {
-            return;
+            return elsewhere;
         }
         let waiting: Vec<Box<str>> = self
             .pending
@@ -105,10 +225,30 @@ impl ClientResults {
             .map(|entry| entry.key().clone())
             .collect();
         for id in waiting {
-            if let Some((_, pending)) = self.pending.remove(&id) {
-                (pending.answer)(Err(InvokeError::Disconnected(connection)));
+            match self.pending.remove(&id).map(|(_, pending)| pending.waits) {
+                Some(Waits::Here(answer) | Waits::HereForRemote(answer)) => {
+                    answer(Err(InvokeError::Disconnected(connection)));
+                }
+                Some(Waits::Elsewhere {
+                    return_to,
+                    protocol,
+                }) => {
+                    let to = return_to;
+                    elsewhere.push((id, Return { to, protocol }));
+                }
+                None => {}
             }
         }
+        self.from_elsewhere.remove(&connection);
+        elsewhere
+    }
+
+    fn count_down(&self, connection: ConnectionId) {
+        self.from_elsewhere
+            .remove_if_mut(&connection, |_, waiting| {
+                *waiting = waiting.saturating_sub(1);
+                *waiting == 0
+            });
     }
 }
 

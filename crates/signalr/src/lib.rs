@@ -45,12 +45,17 @@ mod hub;
 mod outbox;
 mod connection;
 mod registry;
+mod backplane;
 mod heartbeat;
 mod clients;
 mod client_results;
 mod transport;
 mod server;
 
+pub use backplane::{
+    Backplane, BackplaneError, BackplaneNode, BackplaneStats, Channel, GroupChange,
+    RemoteCompletion, RemoteInvocation, SubscriptionChange, WantedResult,
+};
 pub use clients::{ClientProxy, Clients, Groups, HubContext, InvokeError, Message, SingleClient};
 pub use close::CloseReason;
 pub use connection_token::{Location, NodeId, TokenKey};

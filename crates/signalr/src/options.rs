@@ -100,6 +100,14 @@ pub struct HubOptions {
     pub token_key: TokenKey,
     /// This node among those.
     pub node: NodeId,
+    /// How long the backplane may take for a message or a subscription.
+    pub backplane_timeout: Duration,
+    /// How long [`Groups`](crate::Groups) waits until the node that has the
+    /// connection says that it has changed the group.
+    pub remote_group_timeout: Duration,
+    /// How long [`SingleClient::invoke`](crate::SingleClient::invoke) waits for
+    /// a client of another node, which may have died with its node.
+    pub remote_result_timeout: Duration,
 }
 
 impl Default for HubOptions {
@@ -126,6 +134,9 @@ impl Default for HubOptions {
             minimum_protocol_version: 0,
             token_key: TokenKey::random(),
             node: NodeId::random(),
+            backplane_timeout: Duration::from_secs(5),
+            remote_group_timeout: Duration::from_secs(30),
+            remote_result_timeout: Duration::from_secs(600),
         }
     }
 }

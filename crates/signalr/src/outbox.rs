@@ -101,6 +101,11 @@ impl Frame {
         &self.bytes[usize::from(self.payload_at)..]
     }
 
+    /// The hub message alone, shared.
+    pub(crate) fn payload_bytes(&self) -> Bytes {
+        self.bytes.slice(usize::from(self.payload_at)..)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -13,8 +13,9 @@ use std::{
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
-    Authorization, BuildError, ConnectionId, Hub, HubBuilder, HubContext, HubFilter, HubLayer,
-    HubOptions, HubService, TransportKind,
+    Authorization, BackplaneStats, BuildError, ConnectionId, Hub, HubBuilder, HubContext,
+    HubFilter, HubLayer, HubOptions, HubService, TransportKind,
+    backplane::{Relay, SharedCarrier, Subscriptions},
     client_results::ClientResults,
     close::CloseReason,
     connection_token::TokenMint,
@@ -52,10 +53,22 @@ pub(crate) struct Core {
     pub(crate) authorization: Authorization,
     pub(crate) mint: TokenMint,
     pub(crate) registry: Registry,
+    /// The way to other nodes.
+    pub(crate) relay: Option<Relay>,
     pub(crate) client_results: ClientResults,
     pub(crate) draining: AtomicBool,
     pings: [Frame; 2],
     started: Instant,
+}
+
+/// What a hub is built from.
+pub(crate) struct HubParts {
+    pub(crate) hub: Arc<dyn HubObject>,
+    pub(crate) options: HubOptions,
+    pub(crate) methods: HashMap<Box<str>, Method>,
+    pub(crate) filters: Vec<Arc<dyn HubFilter>>,
+    pub(crate) authorization: Authorization,
+    pub(crate) backplane: Option<SharedCarrier>,
 }
 
 /// One connection, for an operator.
@@ -80,18 +93,23 @@ impl HubServer {
         HubBuilder::new(hub)
     }
 
-    pub(crate) fn start(
-        hub: Arc<dyn HubObject>,
-        options: HubOptions,
-        methods: HashMap<Box<str>, Method>,
-        filters: Vec<Arc<dyn HubFilter>>,
-        authorization: Authorization,
-    ) -> Result<Self, BuildError> {
+    pub(crate) fn start(parts: HubParts) -> Result<Self, BuildError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let HubParts {
+            hub,
+            options,
+            methods,
+            filters,
+            authorization,
+            backplane,
+        } = parts;
         let mint = TokenMint::new(&options.token_key, options.node, options.disconnect_timeout);
         let ping = |protocol: HubProtocol| {
             Frame::uncounted(protocol, |out| out.extend_from_slice(protocol.ping()))
         };
+        let relay = backplane
+            .map(|carrier| Relay::new(carrier, Arc::new(Subscriptions::new()), &options, &runtime));
+        let subscriptions = relay.as_ref().map(|relay| Arc::clone(&relay.subscriptions));
         let core = Arc::new(Core {
             options,
             hub,
@@ -99,12 +117,16 @@ impl HubServer {
             filters,
             authorization,
             mint,
-            registry: Registry::default(),
+            registry: Registry::new(subscriptions),
+            relay,
             client_results: ClientResults::default(),
             draining: AtomicBool::new(false),
             pings: HubProtocol::ALL.map(ping),
             started: Instant::now(),
         });
+        if let Some(relay) = &core.relay {
+            relay.start(&core, &runtime);
+        }
         let beat = runtime.spawn(heartbeat::run(Arc::downgrade(&core)));
         Ok(Self {
             core,
@@ -153,6 +175,12 @@ impl HubServer {
         summaries
     }
 
+    /// What the backplane has done so far; `None` without one.
+    #[must_use]
+    pub fn backplane_stats(&self) -> Option<BackplaneStats> {
+        self.core.relay.as_ref().map(Relay::stats)
+    }
+
     /// Ends a connection with a text for its user; false when it is not here.
     pub fn close(&self, id: ConnectionId, error: Option<String>, allow_reconnect: bool) -> bool {
         let connection = self.core.registry.by_id(id);
@@ -166,15 +194,17 @@ impl HubServer {
     }
 
     /// Refuses new connections and closes all clients, spread evenly over
-    /// `spread`, telling them to reconnect; gives up on those that are left
-    /// five seconds later.
+    /// `spread`, telling them to reconnect; gives up on those that are left,
+    /// and on what waits for the backplane, five seconds later.
     pub async fn drain(&self, spread: Duration) {
         self.core.draining.store(true, Ordering::Release);
         self.close_all(spread).await;
         // Those that were being attached when the list was made.
         self.close_all(Duration::ZERO).await;
         let deadline = Instant::now() + Duration::from_secs(5);
-        while self.connection_count() > 0 && Instant::now() < deadline {
+        let relay = self.core.relay.as_ref();
+        let is_left = || self.connection_count() > 0 || relay.is_some_and(|relay| !relay.is_idle());
+        while is_left() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

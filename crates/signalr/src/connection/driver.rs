@@ -19,11 +19,12 @@ use super::{
     session::Session,
 };
 use crate::{
-    TransportKind,
+    ConnectionId, TransportKind,
     close::CloseReason,
     hub::{Context, DisconnectReason, HubError, ReceiptSource, filter},
     outbox::Frame,
     protocol::handshake::HandshakeError,
+    server::Core,
     websocket::{Event, Violation, close_code},
 };
 
@@ -59,7 +60,7 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
     if !polls || matches!(reason, CloseReason::TransportLost) {
         core.registry.forget(&connection);
     }
-    core.client_results.disconnect(connection.id());
+    tell_elsewhere(&core, connection.id());
     tracing::debug!(connection.id = %connection.id(), reason = reason.name(), "connection ended");
     if connected {
         let context = Context::new(Arc::clone(&connection), None);
@@ -75,9 +76,22 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
             Err(_) => tracing::error!("hub code panicked around a disconnect"),
         }
     }
+    core.registry.left(connection.id());
     connection.items().clear();
     connection.enter(Stage::Ended);
     connection.end_inbound();
+}
+
+/// Nobody waits any longer for answers of a client that is gone.
+fn tell_elsewhere(core: &Core, id: ConnectionId) {
+    for (invocation_id, to) in core.client_results.disconnect(id) {
+        let mut frame = Vec::new();
+        let error = Some("Connection disconnected.");
+        to.protocol.write_end(&mut frame, &invocation_id, error);
+        if let Some(relay) = &core.relay {
+            relay.complete(to.to, to.protocol, frame.into());
+        }
+    }
 }
 
 enum Phase {
@@ -311,6 +325,10 @@ impl Driver {
                 core.registry.insert(&self.connection);
                 let context = Context::new(Arc::clone(&self.connection), None);
                 let connecting = async move {
+                    if let Some(relay) = &core.relay {
+                        // Then nothing that other nodes send is missed.
+                        relay.settled().await;
+                    }
                     let hub = core.hub.clone().connected(context.clone());
                     filter::connected(&core.filters, &context, hub).await
                 };

@@ -10,6 +10,7 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
 use super::{
@@ -205,7 +206,8 @@ impl Session {
             let visible = limit.map_or(rest, |limit| &rest[..rest.len().min(limit)]);
             match self.protocol.parse(visible)? {
                 Parsed::Message { message, consumed } => {
-                    if self.dispatch(message, cx)? == Dispatched::Blocked {
+                    let frame = &visible[..consumed];
+                    if self.dispatch(message, frame, cx)? == Dispatched::Blocked {
                         self.set_blocked(true);
                         return Ok(at);
                     }
@@ -226,6 +228,7 @@ impl Session {
     fn dispatch(
         &mut self,
         message: HubMessage<'_>,
+        frame: &[u8],
         cx: &mut TaskContext<'_>,
     ) -> Result<Dispatched, CloseReason> {
         if self.would_block(&message, cx) {
@@ -258,7 +261,9 @@ impl Session {
             HubMessage::StreamInvocation(invocation) if self.is_new() => {
                 self.invocation(&invocation, true, cx)?;
             }
-            HubMessage::Completion(completion) if self.is_new() => self.completion(completion)?,
+            HubMessage::Completion(completion) if self.is_new() => {
+                self.completion(completion, frame)?;
+            }
             HubMessage::CancelInvocation { invocation_id } if self.is_new() => {
                 if let Some(call) = self.streams.remove(&*invocation_id) {
                     call.cancel();
@@ -365,7 +370,7 @@ impl Session {
         Ok(Dispatched::Done)
     }
 
-    fn completion(&mut self, completion: Completion<'_>) -> Result<(), CloseReason> {
+    fn completion(&mut self, completion: Completion<'_>, frame: &[u8]) -> Result<(), CloseReason> {
         let id = &*completion.invocation_id;
         if let Some(sink) = self.uploads.remove(id) {
             sink.end(match completion.outcome {
@@ -374,11 +379,14 @@ impl Session {
             });
             return Ok(());
         }
-        self.connection.core().client_results.complete(
-            self.connection.id(),
-            id,
-            &completion.outcome,
-        )
+        let core = self.connection.core();
+        let own = self.connection.id();
+        let answered = core.client_results.complete(own, id, &completion.outcome)?;
+        if let (Some(back), Some(relay)) = (answered, &core.relay) {
+            // As the client wrote it: only the node that asked reads it.
+            relay.complete(back.to, self.protocol, Bytes::copy_from_slice(frame));
+        }
+        Ok(())
     }
 
     fn invocation(

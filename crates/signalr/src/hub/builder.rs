@@ -6,7 +6,10 @@ use super::{
     Hub, HubFilter, Method,
     method::{HubMethod, StreamingHubMethod},
 };
-use crate::{Authorization, HubOptions, HubServer, Transports};
+use crate::{
+    Authorization, Backplane, HubOptions, HubServer, Transports, backplane::SharedCarrier,
+    server::HubParts,
+};
 
 /// Why a hub cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +38,7 @@ pub struct HubBuilder<H> {
     methods: Vec<Method>,
     filters: Vec<Arc<dyn HubFilter>>,
     authorization: Authorization,
+    backplane: Option<SharedCarrier>,
 }
 
 impl<H: Hub> HubBuilder<H> {
@@ -45,6 +49,7 @@ impl<H: Hub> HubBuilder<H> {
             methods: Vec::new(),
             filters: Vec::new(),
             authorization: Authorization::default(),
+            backplane: None,
         }
     }
 
@@ -88,6 +93,14 @@ impl<H: Hub> HubBuilder<H> {
     #[must_use]
     pub fn filter(mut self, filter: impl HubFilter) -> Self {
         self.filters.push(Arc::new(filter));
+        self
+    }
+
+    /// Makes this hub one with those of other nodes: what is sent to users,
+    /// groups, connections and all reaches the clients of each.
+    #[must_use]
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Some(Arc::new(backplane));
         self
     }
 
@@ -142,13 +155,14 @@ impl<H: Hub> HubBuilder<H> {
                 return Err(BuildError::DuplicateMethod(name));
             }
         }
-        HubServer::start(
-            self.hub,
-            self.options,
+        HubServer::start(HubParts {
+            hub: self.hub,
+            options: self.options,
             methods,
-            self.filters,
-            self.authorization,
-        )
+            filters: self.filters,
+            authorization: self.authorization,
+            backplane: self.backplane,
+        })
     }
 }
 

@@ -112,6 +112,14 @@ impl HubProtocol {
     /// Both encodings, in the order in which frames are kept for them.
     pub const ALL: [Self; 2] = [Self::Json, Self::MessagePack];
 
+    /// Its place in [`ALL`](Self::ALL).
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Json => 0,
+            Self::MessagePack => 1,
+        }
+    }
+
     /// The encoding of that name; letter case does not matter.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
