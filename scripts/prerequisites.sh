@@ -49,6 +49,25 @@ need_rust() {
 
 need_curl() { command -v curl >/dev/null || apt_install curl ca-certificates; }
 
+# PostgreSQL, RabbitMQ and Redis, of which tests start private ones. Debian would
+# start its own right after installing them; that is refused, as nobody asked for it.
+need_servers() {
+    local missing=()
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+    ls /usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server >/dev/null 2>&1 || missing+=(rabbitmq-server)
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    [ ${#missing[@]} -eq 0 ] && return
+    local policy=/usr/sbin/policy-rc.d as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    if command -v apt-get >/dev/null && [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+        # shellcheck disable=SC2064
+        trap "${as_root[*]} rm -f $policy" EXIT
+    fi
+    apt_install "${missing[@]}"
+    [ -z "$(trap -p EXIT)" ] || { "${as_root[@]}" rm -f "$policy"; trap - EXIT; }
+}
+
 # Installs a folder's npm packages as its lock file says, unless they are there.
 npm_packages() {
     local folder=$1

@@ -8,6 +8,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 need_rust
 need_node
+need_servers
 npm_packages "$ROOT/crates/e2e/clients"
 npm_packages "$ROOT/scripts/demo"
 cd "$ROOT"
