@@ -43,4 +43,5 @@ bench: ## Run the benchmarks, and measure upload to event
 
 clean: ## Remove what was built (not the data)
 	cargo clean
-	rm -rf crates/e2e/clients/node_modules scripts/demo/node_modules
+	rm -rf crates/e2e/clients/node_modules scripts/demo/node_modules \
+		crates/signalr/tests/clients/js/node_modules crates/signalr/tests/clients/python/.venv

@@ -10,7 +10,9 @@ need_rust
 need_node
 need_servers
 npm_packages "$ROOT/crates/e2e/clients"
+npm_packages "$ROOT/crates/signalr/tests/clients/js"
 npm_packages "$ROOT/scripts/demo"
+python_packages "$ROOT/crates/signalr/tests/clients/python"
 cd "$ROOT"
 
 if [ $# -gt 0 ]; then
