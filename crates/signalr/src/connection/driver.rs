@@ -544,6 +544,10 @@ fn disconnect_reason(reason: CloseReason) -> DisconnectReason {
             "Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
                 .to_owned(),
         ),
+        CloseReason::SlowClient => error(
+            "TimeoutException",
+            "The client reads too slowly.".to_owned(),
+        ),
         CloseReason::Unwritable(cause) => error(cause.exception(), cause.to_string()),
         _ => DisconnectReason::Graceful,
     }
