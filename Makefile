@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test check fmt clippy doc deny advisories bench clean
+.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo.'
+	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo; MINUTES for fuzz.'
 
 run: ## Install what is missing, build, and run hub and worker until Ctrl-C
 	@scripts/run.sh
@@ -40,6 +40,9 @@ advisories: ## Check dependencies for known vulnerabilities, where their databas
 
 bench: ## Run the benchmarks, and measure upload to event
 	@scripts/bench.sh
+
+fuzz: ## Fuzz the parsers and the connection, MINUTES (10) each
+	@scripts/fuzz.sh $(or $(MINUTES),10)
 
 clean: ## Remove what was built (not the data)
 	cargo clean

@@ -2,9 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use signalr::protocol::HubProtocol;
-
-mod stream;
-
-fuzz_target!(|input: &[u8]| stream::read(HubProtocol::MessagePack, input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| signalr_fuzz::messages::check_messagepack(input));

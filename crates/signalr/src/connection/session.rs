@@ -48,6 +48,10 @@ enum Dispatched {
 /// them: what a client can make the server remember is bounded.
 const MAX_RUNNING: usize = 1000;
 
+/// The streams that the client sends, with the call that reads each: an id may
+/// be taken up again as soon as its stream ended, before that call is over.
+type Uploads = HashMap<Box<str>, (Arc<Call>, Box<dyn UploadSink>)>;
+
 type Running = FuturesUnordered<BoxFuture<'static, Finished>>;
 
 /// The state of one client's conversation, from its handshake on.
@@ -62,7 +66,7 @@ pub(crate) struct Session {
     running: Option<Box<Running>>,
     /// Active streams that can be cancelled.
     streams: HashMap<Arc<str>, Arc<Call>>,
-    uploads: HashMap<Box<str>, Box<dyn UploadSink>>,
+    uploads: Uploads,
     inbound: Option<Box<InboundCount>>,
 }
 
@@ -76,7 +80,7 @@ impl Session {
             slots: Vec::new(),
             running: None,
             streams: HashMap::new(),
-            uploads: HashMap::new(),
+            uploads: Uploads::new(),
             inbound: stateful.then(Box::default),
         }
     }
@@ -168,7 +172,7 @@ impl Session {
 
     /// The connection is over: uploads end, tokens trip, methods are dropped.
     pub(crate) fn end(&mut self) {
-        for (_, sink) in self.uploads.drain() {
+        for (_, (_, sink)) in self.uploads.drain() {
             sink.end(Err(UploadError::Disconnected));
         }
         self.slots.clear();
@@ -180,7 +184,10 @@ impl Session {
 
     fn finish(&mut self, finished: Finished) -> Result<(), CloseReason> {
         for id in &finished.uploads {
-            if let Some(sink) = self.uploads.remove(id) {
+            if let Some((call, _)) = self.uploads.get(id)
+                && Arc::ptr_eq(call, &finished.call)
+                && let Some((_, sink)) = self.uploads.remove(id)
+            {
                 sink.end(Err(UploadError::Disconnected));
             }
         }
@@ -348,7 +355,7 @@ impl Session {
             return Ok(Dispatched::Done);
         }
         let sink = self.uploads.get(&*item.invocation_id);
-        let Some(sink) = sink else {
+        let Some((_, sink)) = sink else {
             // Property order decides in ASP.NET Core: the item cannot be read
             // before its stream is known.
             if item.item_before_id {
@@ -372,7 +379,7 @@ impl Session {
 
     fn completion(&mut self, completion: Completion<'_>, frame: &[u8]) -> Result<(), CloseReason> {
         let id = &*completion.invocation_id;
-        if let Some(sink) = self.uploads.remove(id) {
+        if let Some((_, sink)) = self.uploads.remove(id) {
             sink.end(match completion.outcome {
                 CompletionOutcome::Error(error) => Err(UploadError::Client(error.into_owned())),
                 _ => Ok(()),
@@ -411,7 +418,7 @@ impl Session {
         let bound = bound.map(|(bound, sinks)| {
             for (stream_id, sink) in sinks {
                 uploads.push(stream_id.clone());
-                self.uploads.insert(stream_id, sink);
+                self.uploads.insert(stream_id, (Arc::clone(&call), sink));
             }
             bound
         });

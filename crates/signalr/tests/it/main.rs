@@ -1,8 +1,9 @@
 //! Integration tests: recordings of the real server replayed against this one,
-//! and several hubs on one backplane.
+//! several hubs on one backplane, and what no recording shows.
 
 mod replay;
 #[path = "../../examples/conformance_hub/service/mod.rs"]
 mod service;
 mod recordings;
 mod backplane;
+mod uploads;

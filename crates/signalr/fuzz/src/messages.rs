@@ -1,9 +1,20 @@
-//! Reads every message of an input, and every value in it, in several types.
+//! Any bytes as a stream of hub messages: every message is read, and every
+//! value in it, in several types.
 
 use serde_json::Value;
 use signalr::protocol::{CompletionOutcome, HubMessage, HubProtocol, Parsed, RawJson, RawValue};
 
-pub(crate) fn read(protocol: HubProtocol, mut input: &[u8]) {
+/// Any bytes as a stream of JSON hub messages.
+pub fn check_json(input: &[u8]) {
+    check(HubProtocol::Json, input);
+}
+
+/// Any bytes as a stream of MessagePack hub messages.
+pub fn check_messagepack(input: &[u8]) {
+    check(HubProtocol::MessagePack, input);
+}
+
+fn check(protocol: HubProtocol, mut input: &[u8]) {
     loop {
         let consumed = match protocol.parse(input) {
             Ok(Parsed::Message { message, consumed }) => {
