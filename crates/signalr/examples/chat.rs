@@ -4,8 +4,11 @@
 use axum::Router;
 use signalr::{Clients, Context, Groups, Hub, HubServer};
 
-struct Chat;
+signalr::events! {
+    event Message(user: String, text: String);
+}
 
+struct Chat;
 impl Hub for Chat {}
 
 async fn join(context: Context, groups: Groups, room: String) {
@@ -13,7 +16,7 @@ async fn join(context: Context, groups: Groups, room: String) {
 }
 
 async fn send(clients: Clients, room: String, user: String, text: String) {
-    clients.group(&room).send("Message", (user, text)).await;
+    clients.group(&room).emit(Message { user, text }).await;
 }
 
 #[tokio::main]

@@ -4,7 +4,7 @@ use crate::{hub::HubError, protocol::WriteError};
 
 /// Why the server ends a connection.
 #[derive(Debug)]
-pub enum CloseReason {
+pub(crate) enum CloseReason {
     /// The client sent a Close message, or closed its WebSocket in good order.
     ClientClosed {
         /// The error in the client's Close message.
@@ -68,8 +68,7 @@ const WITH_ERROR: &str = "Connection closed with an error.";
 
 impl CloseReason {
     /// A short name for logs and metrics.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::ClientClosed { .. } => "client-closed",
             Self::Deleted => "deleted",
@@ -87,6 +86,15 @@ impl CloseReason {
             Self::AuthenticationExpired => "authentication-expired",
             Self::ServerShutdown => "server-shutdown",
             Self::Closed { .. } => "closed",
+        }
+    }
+
+    /// What the peer did, for the log.
+    pub(crate) fn detail(&self) -> &str {
+        match self {
+            Self::Violation { reason, .. } => reason,
+            Self::Protocol { message, .. } => message,
+            _ => "",
         }
     }
 

@@ -40,7 +40,7 @@ impl NodeId {
 
 /// Where the connection of a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Location {
+pub(crate) enum Location {
     /// Made here: in this node's table, or over.
     Local,
     /// Made by another node and still fresh: a WebSocket or SSE attach may be

@@ -47,6 +47,7 @@ mod connection;
 mod registry;
 mod backplane;
 mod heartbeat;
+mod events;
 mod clients;
 mod client_results;
 mod transport;
@@ -57,8 +58,8 @@ pub use backplane::{
     RemoteCompletion, RemoteInvocation, SubscriptionChange, WantedResult,
 };
 pub use clients::{ClientProxy, Clients, Groups, HubContext, InvokeError, Message, SingleClient};
-pub use close::CloseReason;
-pub use connection_token::{Location, NodeId, TokenKey};
+pub use connection_token::{NodeId, TokenKey};
+pub use events::{Event, Question};
 pub use hub::markers;
 pub use hub::{
     BuildError, CancellationToken, Context, DisconnectReason, Hub, HubBuilder, HubError, HubFilter,
@@ -68,7 +69,7 @@ pub use ids::ConnectionId;
 pub use options::{HubOptions, Transports};
 pub use principal::{Authorization, Principal};
 pub use server::{ConnectionSummary, HubServer};
-pub use transport::{HubLayer, HubService, TransportKind};
+pub use transport::{Admission, HubLayer, HubService, TransportKind};
 
 /// The documents outside of rustdoc: their examples are compiled as well.
 #[cfg(doctest)]

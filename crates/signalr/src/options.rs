@@ -72,10 +72,11 @@ pub struct HubOptions {
     /// What is offered.
     pub transports: Transports,
     /// Bytes that may wait to be read from a client over HTTP POST before the
-    /// request has to wait.
+    /// request has to wait; 0 for no limit.
     pub application_max_buffer_size: usize,
     /// Bytes that may wait to be written before a method's own answers and
-    /// stream items have to wait.
+    /// stream items have to wait; 0: they never wait, and only
+    /// `maximum_send_queue_size` bounds them.
     pub transport_max_buffer_size: usize,
     /// Bytes that may wait to be written before the client counts as too slow
     /// and is closed. Sends to groups, users and all never wait, so this is

@@ -1,7 +1,6 @@
 //! A hub that runs: what its connections share, and its life.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
         Arc,
@@ -20,10 +19,11 @@ use crate::{
     close::CloseReason,
     connection_token::TokenMint,
     heartbeat,
-    hub::{HubObject, Method},
+    hub::{HubObject, Methods},
     outbox::Frame,
     protocol::HubProtocol,
     registry::Registry,
+    transport::Gate,
 };
 
 /// A hub with its methods and connections. Cheap to clone; it ends with its
@@ -47,8 +47,8 @@ impl Drop for Heartbeat {
 pub(crate) struct Core {
     pub(crate) options: HubOptions,
     pub(crate) hub: Arc<dyn HubObject>,
-    /// By lower-case name.
-    pub(crate) methods: HashMap<Box<str>, Method>,
+    pub(crate) methods: Methods,
+    pub(crate) gate: Option<Gate>,
     pub(crate) filters: Vec<Arc<dyn HubFilter>>,
     pub(crate) authorization: Authorization,
     pub(crate) mint: TokenMint,
@@ -65,10 +65,11 @@ pub(crate) struct Core {
 pub(crate) struct HubParts {
     pub(crate) hub: Arc<dyn HubObject>,
     pub(crate) options: HubOptions,
-    pub(crate) methods: HashMap<Box<str>, Method>,
+    pub(crate) methods: Methods,
     pub(crate) filters: Vec<Arc<dyn HubFilter>>,
     pub(crate) authorization: Authorization,
     pub(crate) backplane: Option<SharedCarrier>,
+    pub(crate) gate: Option<Gate>,
 }
 
 /// One connection, for an operator.
@@ -102,6 +103,7 @@ impl HubServer {
             filters,
             authorization,
             backplane,
+            gate,
         } = parts;
         let mint = TokenMint::new(&options.token_key, options.node, options.disconnect_timeout);
         let ping = |protocol: HubProtocol| {
@@ -114,6 +116,7 @@ impl HubServer {
             options,
             hub,
             methods,
+            gate,
             filters,
             authorization,
             mint,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
+    Event,
     outbox::Frame,
     protocol::{Arguments, HubProtocol, WriteError},
 };
@@ -27,6 +28,15 @@ impl<'a, A: Arguments + ?Sized> Message<'a, A> {
             invocation_id: None,
             frames: [None, None],
         }
+    }
+
+    /// A typed event.
+    #[must_use]
+    pub fn event(event: &'a A) -> Self
+    where
+        A: Event,
+    {
+        Self::new(A::NAME, event)
     }
 
     pub(super) fn expecting_answer(

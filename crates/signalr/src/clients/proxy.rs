@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{HubContext, Message};
 use crate::{
-    Channel, ConnectionId,
+    Channel, ConnectionId, Event,
     backplane::Relay,
     connection::Connection,
     protocol::{Arguments, WriteError},
@@ -72,6 +72,11 @@ impl ClientProxy {
                 tracing::error!(hub.event = target, %error, "a message was not sent");
                 0
             })
+    }
+
+    /// Sends a typed event, as [`send`](Self::send) does.
+    pub async fn emit<E: Event>(&self, event: E) -> usize {
+        self.send(E::NAME, event).await
     }
 
     fn send_here<A: Arguments>(&self, message: &mut Message<'_, A>) -> Result<usize, WriteError> {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{HubContext, Message};
 use crate::{
-    BackplaneError, Channel, ConnectionId, Context,
+    BackplaneError, Channel, ConnectionId, Context, Event, Question,
     backplane::Relay,
     connection::Connection,
     outbox::Refused,
@@ -115,7 +115,7 @@ impl SingleClient {
     {
         let core = &self.hub.core;
         if let Some(caller) = &self.caller
-            && caller.call.is_none()
+            && caller.is_connecting()
         {
             return Err(InvokeError::InsideConnect);
         }
@@ -126,6 +126,19 @@ impl SingleClient {
             }
             (None, _) => Err(InvokeError::UnknownConnection(self.id)),
         }
+    }
+
+    /// Sends a typed event, as [`send`](Self::send) does.
+    pub async fn emit<E: Event>(&self, event: E) -> bool {
+        self.send(E::NAME, event).await
+    }
+
+    /// Asks a typed question, as [`invoke`](Self::invoke) does.
+    ///
+    /// # Errors
+    /// When the client is gone, answers with an error or with another type.
+    pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, InvokeError> {
+        self.invoke(Q::NAME, question).await
     }
 
     async fn invoke_here<T, A>(

@@ -34,8 +34,9 @@ pub(crate) struct Accepted {
 pub(crate) struct Finished {
     pub(crate) call: Arc<Call>,
     pub(crate) uploads: Vec<Box<str>>,
-    /// The id of the stream that ended.
-    pub(crate) stream: Option<Arc<str>>,
+    pub(crate) invocation_id: Option<Arc<str>>,
+    /// It was a stream.
+    pub(crate) streaming: bool,
     /// The connection cannot go on.
     pub(crate) fatal: Option<CloseReason>,
 }
@@ -57,10 +58,8 @@ pub(crate) fn run(accepted: Accepted) -> BoxFuture<'static, Finished> {
     Box::pin(async move {
         let call = Arc::clone(&accepted.call);
         let mut unfinished = CancelOnDrop(Some(Arc::clone(&call)));
-        let stream = accepted
-            .invocation_id
-            .clone()
-            .filter(|_| accepted.streaming);
+        let invocation_id = accepted.invocation_id.clone();
+        let streaming = accepted.streaming;
         let mut accepted = accepted;
         let uploads = std::mem::take(&mut accepted.uploads);
         let fatal = answer(accepted).await.err();
@@ -69,7 +68,8 @@ pub(crate) fn run(accepted: Accepted) -> BoxFuture<'static, Finished> {
         Finished {
             call,
             uploads,
-            stream,
+            invocation_id,
+            streaming,
             fatal,
         }
     })

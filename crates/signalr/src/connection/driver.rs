@@ -61,7 +61,7 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
         core.registry.forget(&connection);
     }
     tell_elsewhere(&core, connection.id());
-    tracing::debug!(connection.id = %connection.id(), reason = reason.name(), "connection ended");
+    tracing::debug!(connection.id = %connection.id(), reason = reason.name(), detail = reason.detail(), "connection ended");
     if connected {
         let context = Context::new(Arc::clone(&connection), None);
         let reason = disconnect_reason(reason);
@@ -156,6 +156,7 @@ impl Driver {
             Phase::Connecting(_, connecting) => match connecting.poll_unpin(cx) {
                 Poll::Ready(Ok(())) => {
                     self.connected = true;
+                    self.connection.set_connected();
                     let phase = std::mem::replace(&mut self.phase, Phase::Ending);
                     let Phase::Connecting(mut session, _) = phase else {
                         unreachable!("matched above")
@@ -323,7 +324,7 @@ impl Driver {
                 session.keep(&bytes[consumed..]);
                 let core = Arc::clone(self.connection.core());
                 core.registry.insert(&self.connection);
-                let context = Context::new(Arc::clone(&self.connection), None);
+                let context = Context::connecting(Arc::clone(&self.connection));
                 let connecting = async move {
                     if let Some(relay) = &core.relay {
                         // Then nothing that other nodes send is missed.

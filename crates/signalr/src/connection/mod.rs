@@ -80,6 +80,8 @@ pub(crate) struct Connection {
     close: Mutex<Option<CloseReason>>,
     closing: AtomicBool,
     reading_waits: AtomicBool,
+    /// The hub's `on_connected` is done.
+    connected: AtomicBool,
     groups: Mutex<Vec<Arc<str>>>,
     items: Mutex<Items>,
     /// A WebSocket that takes up this (stateful) connection.
@@ -159,6 +161,7 @@ impl Connection {
             close: Mutex::default(),
             closing: AtomicBool::new(false),
             reading_waits: AtomicBool::new(false),
+            connected: AtomicBool::new(false),
             groups: Mutex::default(),
             items: Mutex::default(),
             reattached: Mutex::default(),
@@ -273,6 +276,15 @@ impl Connection {
         self.enter(Stage::Running);
     }
 
+    /// The client's messages are read from here on.
+    pub(crate) fn set_connected(&self) {
+        self.connected.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
     pub(crate) fn items(&self) -> MutexGuard<'_, Items> {
         self.items.lock()
     }
@@ -306,6 +318,10 @@ impl Connection {
         if self.is_closing() {
             return Err(Refused::Ended);
         }
+        if self.core.options.transport_max_buffer_size == 0 {
+            // Nothing made it wait: the bound of all other sends is its bound too.
+            return self.send(frame, 0);
+        }
         let pushed = self.outbox.lock().push(frame, 0, usize::MAX);
         self.wake_writer();
         pushed
@@ -320,11 +336,13 @@ impl Connection {
     /// once it has.
     pub(crate) fn has_space(&self, waker: &Waker) -> bool {
         let options = &self.core.options;
-        self.outbox.lock().has_space(
-            options.transport_max_buffer_size,
-            options.stateful_reconnect_buffer_size,
-            waker,
-        )
+        let limit = match options.transport_max_buffer_size {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        self.outbox
+            .lock()
+            .has_space(limit, options.stateful_reconnect_buffer_size, waker)
     }
 
     fn poll_space(&self, cx: &TaskContext<'_>) -> Poll<()> {

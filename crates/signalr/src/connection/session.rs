@@ -66,6 +66,9 @@ pub(crate) struct Session {
     running: Option<Box<Running>>,
     /// Active streams that can be cancelled.
     streams: HashMap<Arc<str>, Arc<Call>>,
+    /// Plain invocations under way, which can be cancelled as well (as from
+    /// .NET 11 on). Doubled ids are nobody's concern here: the last one counts.
+    plain: HashMap<Arc<str>, Arc<Call>>,
     uploads: Uploads,
     inbound: Option<Box<InboundCount>>,
 }
@@ -80,6 +83,7 @@ impl Session {
             slots: Vec::new(),
             running: None,
             streams: HashMap::new(),
+            plain: HashMap::new(),
             uploads: Uploads::new(),
             inbound: stateful.then(Box::default),
         }
@@ -177,6 +181,7 @@ impl Session {
         }
         self.slots.clear();
         self.streams.clear();
+        self.plain.clear();
         // Dropping a call trips its token.
         self.running = None;
         self.buffer = Vec::new();
@@ -191,13 +196,16 @@ impl Session {
                 sink.end(Err(UploadError::Disconnected));
             }
         }
-        if let Some(id) = &finished.stream
-            && self
-                .streams
+        let calls = match finished.streaming {
+            true => &mut self.streams,
+            false => &mut self.plain,
+        };
+        if let Some(id) = &finished.invocation_id
+            && calls
                 .get(id)
                 .is_some_and(|call| Arc::ptr_eq(call, &finished.call))
         {
-            self.streams.remove(id);
+            calls.remove(id);
         }
         finished.fatal.map_or(Ok(()), Err)
     }
@@ -272,7 +280,8 @@ impl Session {
                 self.completion(completion, frame)?;
             }
             HubMessage::CancelInvocation { invocation_id } if self.is_new() => {
-                if let Some(call) = self.streams.remove(&*invocation_id) {
+                let stream = self.streams.remove(&*invocation_id);
+                if let Some(call) = stream.or_else(|| self.plain.remove(&*invocation_id)) {
                     call.cancel();
                 }
             }
@@ -296,9 +305,7 @@ impl Session {
         let core = self.connection.core();
         let takes_slot = matches!(message, HubMessage::Invocation(_))
             && invocation.stream_ids.is_empty()
-            && core
-                .methods
-                .contains_key(&*invocation.target.to_lowercase());
+            && core.methods.get(&invocation.target).is_some();
         self.slots.retain(|call| call.holds_slot());
         takes_slot && self.slots.len() >= core.options.maximum_parallel_invocations_per_client
     }
@@ -406,7 +413,7 @@ impl Session {
             return Ok(());
         }
         let core = Arc::clone(self.connection.core());
-        let method = core.methods.get(&*invocation.target.to_lowercase());
+        let method = core.methods.get(&invocation.target);
         let call = Arc::new(Call::default());
         let context = Context::new(Arc::clone(&self.connection), Some(Arc::clone(&call)));
         let id: Option<Arc<str>> = invocation.invocation_id.as_deref().map(Arc::from);
@@ -449,6 +456,11 @@ impl Session {
 
     /// Most methods end at once: only those that wait are kept.
     fn start(&mut self, accepted: Accepted, cx: &mut TaskContext<'_>) -> Result<(), CloseReason> {
+        let cancellable = accepted
+            .invocation_id
+            .clone()
+            .filter(|_| !accepted.streaming);
+        let call = Arc::clone(&accepted.call);
         let mut future = call::run(accepted);
         match future.poll_unpin(cx) {
             Poll::Ready(finished) => self.finish(finished),
@@ -463,6 +475,9 @@ impl Session {
                     });
                 }
                 running.push(future);
+                if let Some(id) = cancellable {
+                    self.plain.insert(id, call);
+                }
                 cx.waker().wake_by_ref();
                 Ok(())
             }

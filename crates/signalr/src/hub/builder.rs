@@ -1,14 +1,16 @@
 //! Building a hub: its methods, options, filters and who may use it.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::request::Parts;
 
 use super::{
-    Hub, HubFilter, Method,
+    Hub, HubFilter, Method, Methods,
     method::{HubMethod, StreamingHubMethod},
 };
 use crate::{
-    Authorization, Backplane, HubOptions, HubServer, Transports, backplane::SharedCarrier,
-    server::HubParts,
+    Admission, Authorization, Backplane, HubOptions, HubServer, Transports,
+    backplane::SharedCarrier, server::HubParts, transport::Gate,
 };
 
 /// Why a hub cannot be built.
@@ -39,6 +41,7 @@ pub struct HubBuilder<H> {
     filters: Vec<Arc<dyn HubFilter>>,
     authorization: Authorization,
     backplane: Option<SharedCarrier>,
+    gate: Option<Gate>,
 }
 
 impl<H: Hub> HubBuilder<H> {
@@ -50,6 +53,7 @@ impl<H: Hub> HubBuilder<H> {
             filters: Vec::new(),
             authorization: Authorization::default(),
             backplane: None,
+            gate: None,
         }
     }
 
@@ -86,6 +90,46 @@ impl<H: Hub> HubBuilder<H> {
     #[must_use]
     pub fn authorize(mut self, authorization: Authorization) -> Self {
         self.authorization = authorization;
+        self
+    }
+
+    /// Asks `gate` for each new connection, by the head and the extensions of
+    /// its request: each negotiate, and each WebSocket that skips it. Callers
+    /// whom [`authorize`](Self::authorize) refuses do not come so far. What has
+    /// to be looked up belongs in a middleware, which leaves what it finds in
+    /// the extensions.
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+    /// use signalr::{Admission, Hub, HubServer, Principal};
+    ///
+    /// struct Chat;
+    /// impl Hub for Chat {}
+    ///
+    /// # let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// # let _guard = runtime.enter();
+    /// let open = Arc::new(AtomicBool::new(true));
+    /// let switch = Arc::clone(&open);
+    /// let chat = HubServer::builder(Chat)
+    ///     .gate(move |request| {
+    ///         if !open.load(Ordering::Relaxed) {
+    ///             return Admission::Refuse { message: "The chat is closed.".into(), status: None };
+    ///         }
+    ///         match request.extensions.get::<Principal>() {
+    ///             Some(caller) if caller.has_role("beta") => Admission::Redirect {
+    ///                 url: "https://beta.example.com/chat".into(),
+    ///                 access_token: None,
+    ///             },
+    ///             _ => Admission::Open,
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # drop((chat, switch));
+    /// # Ok::<(), signalr::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn gate(mut self, gate: impl Fn(&Parts) -> Admission + Send + Sync + 'static) -> Self {
+        self.gate = Some(Box::new(gate));
         self
     }
 
@@ -145,15 +189,11 @@ impl<H: Hub> HubBuilder<H> {
     /// [`BuildError`] says what is wrong. Must be called inside a Tokio runtime.
     pub fn build(self) -> Result<HubServer, BuildError> {
         check(&self.options)?;
-        let mut methods = HashMap::with_capacity(self.methods.len());
+        let mut methods = Methods::with_capacity(self.methods.len());
         for method in self.methods {
-            let name = method.name.to_string();
-            if methods
-                .insert(name.to_lowercase().into_boxed_str(), method)
-                .is_some()
-            {
-                return Err(BuildError::DuplicateMethod(name));
-            }
+            methods
+                .insert(method)
+                .map_err(BuildError::DuplicateMethod)?;
         }
         HubServer::start(HubParts {
             hub: self.hub,
@@ -162,6 +202,7 @@ impl<H: Hub> HubBuilder<H> {
             filters: self.filters,
             authorization: self.authorization,
             backplane: self.backplane,
+            gate: self.gate,
         })
     }
 }

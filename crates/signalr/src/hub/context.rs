@@ -54,11 +54,32 @@ impl Call {
 pub struct Context {
     pub(crate) connection: Arc<Connection>,
     pub(crate) call: Option<Arc<Call>>,
+    /// Made for `on_connected`.
+    connecting: bool,
 }
 
 impl Context {
     pub(crate) fn new(connection: Arc<Connection>, call: Option<Arc<Call>>) -> Self {
-        Self { connection, call }
+        Self {
+            connection,
+            call,
+            connecting: false,
+        }
+    }
+
+    /// The context that `on_connected` gets.
+    pub(crate) fn connecting(connection: Arc<Connection>) -> Self {
+        Self {
+            connection,
+            call: None,
+            connecting: true,
+        }
+    }
+
+    /// Whether this is code that the connection's messages wait for: an answer
+    /// of the client could not be read.
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.connecting && !self.connection.is_connected()
     }
 
     /// The connection's id.

@@ -21,6 +21,10 @@ use crate::protocol::WriteError;
 ///     Ok(a / b + text.len() as i32)
 /// }
 /// ```
+///
+/// A `Result` with an error that is none (a `String`, say) is no return value
+/// of a method, so that no error is sent as a result by mistake: see
+/// [`NotAnError`](crate::markers::NotAnError).
 #[derive(Clone)]
 pub struct HubError(Box<Fault>);
 

@@ -9,6 +9,7 @@ mod parameter;
 mod upload;
 mod reply;
 mod method;
+mod methods;
 pub(crate) mod filter;
 mod builder;
 
@@ -26,6 +27,7 @@ pub use upload::{Upload, UploadError};
 pub(crate) use context::Call;
 pub(crate) use error::Fault;
 pub(crate) use method::{Answer, BoundCall, Method, Sinks};
+pub(crate) use methods::Methods;
 pub(crate) use parameter::Binder;
 pub(crate) use reply::ReplyKind;
 pub(crate) use upload::{Pushed, UploadSink};
@@ -34,7 +36,7 @@ pub(crate) use upload::{Pushed, UploadSink};
 /// parameters and return values. They are inferred and never named by users.
 pub mod markers {
     pub use super::parameter::{Argument, Extracted, Streamed};
-    pub use super::reply::{Fallible, FallibleItems, Items, Optional, Value};
+    pub use super::reply::{Fallible, FallibleItems, Items, NotAnError, Optional, Value};
 }
 
 /// How a client's last connection state change came about.
@@ -102,6 +104,25 @@ pub trait Hub: Send + Sync + 'static {
     /// [`Context::send`] and a tag up to this one. Called on the connection's own task: it must not block.
     fn on_receipt(&self, context: &Context, tag: u64, source: ReceiptSource) {
         let _ = (context, tag, source);
+    }
+}
+
+/// Shared with code that is no hub method; `State` is `State<Arc<..>>` then.
+impl<H: Hub> Hub for Arc<H> {
+    fn on_connected(&self, context: &Context) -> impl Future<Output = Result<(), HubError>> + Send {
+        (**self).on_connected(context)
+    }
+
+    fn on_disconnected(
+        &self,
+        context: &Context,
+        reason: &DisconnectReason,
+    ) -> impl Future<Output = ()> + Send {
+        (**self).on_disconnected(context, reason)
+    }
+
+    fn on_receipt(&self, context: &Context, tag: u64, source: ReceiptSource) {
+        (**self).on_receipt(context, tag, source);
     }
 }
 

@@ -22,6 +22,38 @@ pub struct Items;
 #[derive(Debug)]
 pub struct FallibleItems;
 
+/// Marks a `Result` whose error is no [`HubError`] and could only be sent as a
+/// value. Nothing else marks it: that type inference finds two marks makes the
+/// compiler refuse such a method.
+///
+/// ```compile_fail,E0283
+/// # struct Chat;
+/// # impl signalr::Hub for Chat {}
+/// async fn order(amount: u32) -> Result<u32, String> {
+///     if amount == 0 { Err("order at least one".into()) } else { Ok(amount) }
+/// }
+/// signalr::HubServer::builder(Chat).method("Order", order);
+/// ```
+///
+/// Say whether the client is to see the text:
+///
+/// ```
+/// use signalr::HubError;
+/// # struct Chat;
+/// # impl signalr::Hub for Chat {}
+///
+/// fn check(amount: u32) -> Result<u32, String> {
+///     if amount == 0 { Err("order at least one".into()) } else { Ok(amount) }
+/// }
+///
+/// async fn order(amount: u32) -> Result<u32, HubError> {
+///     check(amount).map_err(HubError::new)
+/// }
+/// signalr::HubServer::builder(Chat).method("Order", order);
+/// ```
+#[derive(Debug)]
+pub struct NotAnError;
+
 /// The outcome of a method, already in the client's protocol.
 pub enum ReplyKind {
     /// The Completion; `None` where the client wants no answer.
@@ -63,6 +95,12 @@ impl<T: Serialize> IntoReply<Value> for T {
 impl<T: Serialize, E: Into<HubError>> IntoReply<Fallible> for Result<T, E> {
     fn into_completion(self, answer: &Answer) -> Result<Option<Frame>, HubError> {
         self.map_err(Into::into)?.into_completion(answer)
+    }
+}
+
+impl<T: Serialize, E: Serialize> IntoReply<NotAnError> for Result<T, E> {
+    fn into_completion(self, answer: &Answer) -> Result<Option<Frame>, HubError> {
+        IntoReply::<Value>::into_completion(self, answer)
     }
 }
 
@@ -113,6 +151,20 @@ where
         Ok(self
             .map(move |item| item_frame(&answer, &item.map_err(Into::into)?))
             .boxed())
+    }
+}
+
+impl<S, T, E> IntoItems<NotAnError> for S
+where
+    S: Stream<Item = Result<T, E>> + Send + 'static,
+    T: Serialize,
+    E: Serialize,
+{
+    fn into_items(
+        self,
+        answer: Answer,
+    ) -> Result<BoxStream<'static, Result<Frame, HubError>>, HubError> {
+        IntoItems::<Items>::into_items(self, answer)
     }
 }
 

@@ -10,6 +10,7 @@ mod server_sent_events;
 mod long_polling;
 mod send;
 mod answer;
+mod gate;
 
 use std::{
     convert::Infallible,
@@ -31,6 +32,9 @@ use crate::{
     connection_token::{ConnectionToken, Location},
     server::Core,
 };
+
+pub use gate::Admission;
+pub(crate) use gate::Gate;
 
 /// How a client is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 use axum::body::Body;
 use http::{HeaderValue, Response, header, request::Parts};
 
-use super::{TransportKind, answer, query_values};
+use super::{TransportKind, answer, gate, query_values};
 use crate::{
     connection::{Connection, Negotiated},
     server::Core,
@@ -20,13 +20,11 @@ pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
     }
     let version = match version(core, parts) {
         Ok(version) => version,
-        Err(error) => {
-            let mut body = String::from("{\"error\":");
-            push_string(&mut body, &error);
-            body.push('}');
-            return json(body);
-        }
+        Err(problem) => return error(&problem),
     };
+    if let Some(answer) = gate::at_negotiate(core.gate.as_ref(), parts) {
+        return answer;
+    }
     let stateful = core.options.allow_stateful_reconnects
         && query_values(parts, "useStatefulReconnect")
             .join(",")
@@ -75,6 +73,26 @@ pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
         );
     }
     body.push_str("]}");
+    json(body)
+}
+
+/// The client shows the text and does not connect.
+pub(super) fn error(text: &str) -> Response<Body> {
+    let mut body = String::from("{\"error\":");
+    push_string(&mut body, text);
+    body.push('}');
+    json(body)
+}
+
+/// The client negotiates anew at `url`.
+pub(super) fn redirect(url: &str, access_token: Option<&str>) -> Response<Body> {
+    let mut body = String::from("{\"url\":");
+    push_string(&mut body, url);
+    if let Some(token) = access_token {
+        body.push_str(",\"accessToken\":");
+        push_string(&mut body, token);
+    }
+    body.push('}');
     json(body)
 }
 

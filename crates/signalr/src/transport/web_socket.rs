@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::{Lookup, TransportKind, answer, look_up};
+use super::{Lookup, TransportKind, answer, gate, look_up};
 use crate::{
     Principal,
     connection::{Connection, Negotiated, drive},
@@ -48,6 +48,9 @@ pub(super) async fn attach(
         Lookup::Found(connection) => connection,
         Lookup::Missing | Lookup::Remote(..) if core.is_draining() => return answer::leaving(),
         Lookup::Missing => {
+            if let Some(answer) = gate::at_attach(core.gate.as_ref(), &parts) {
+                return answer;
+            }
             let (id, token) = core.mint.issue(true);
             core.registry.announce(Connection::new(
                 Arc::clone(core),

@@ -5,5 +5,8 @@ mod replay;
 #[path = "../../examples/conformance_hub/service/mod.rs"]
 mod service;
 mod recordings;
+mod client;
 mod backplane;
 mod uploads;
+mod calls;
+mod gate;

@@ -2,7 +2,8 @@
 
 use signalr::{BackplaneError, ConnectionId, InvokeError, protocol::HubProtocol};
 
-use super::{Node, bus::Bus, client::Client, impatient, two_nodes};
+use super::{Node, bus::Bus, impatient, two_nodes};
+use crate::client::Client;
 
 async fn asked_and_answered(protocol: HubProtocol) {
     let (_bus, a, b) = two_nodes().await;

@@ -7,9 +7,9 @@ use signalr::{BackplaneError, HubOptions, InvokeError, protocol::HubProtocol::Js
 use super::{
     Node,
     bus::{Bus, Mood},
-    client::Client,
     impatient,
 };
+use crate::client::Client;
 
 /// Everything local works while the backplane does not.
 async fn local_life_goes_on(mood: Mood) {

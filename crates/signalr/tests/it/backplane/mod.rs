@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus;
-mod client;
+
 mod sending;
 mod asking;
 mod faults;
@@ -20,6 +20,7 @@ use signalr::{Context, DisconnectReason, Groups, Hub, HubError, HubOptions, HubS
 use tokio::sync::mpsc;
 
 use self::bus::{Bus, Station};
+use crate::client::PATIENCE;
 
 /// A hub that tells each client its id, and the test who left.
 struct Room {
@@ -80,7 +81,7 @@ impl Node {
 
     /// Whose client went, once the hub knows it.
     async fn left(&mut self) -> String {
-        let left = tokio::time::timeout(client::PATIENCE, self.left.recv());
+        let left = tokio::time::timeout(PATIENCE, self.left.recv());
         left.await.expect("a client leaves").unwrap()
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::json;
 use signalr::protocol::HubProtocol::{Json, MessagePack};
 
-use super::{bus::pack, client::Client, two_nodes};
+use super::{bus::pack, two_nodes};
+use crate::client::Client;
 
 #[tokio::test]
 async fn all_users_groups_and_connections_are_those_of_both_nodes() {

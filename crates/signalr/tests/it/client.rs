@@ -1,5 +1,7 @@
 //! A client on a real WebSocket, with either protocol.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -58,7 +60,7 @@ impl Client {
         client
     }
 
-    async fn send(&mut self, write: impl FnOnce(HubProtocol, &mut Vec<u8>)) {
+    pub(crate) async fn send(&mut self, write: impl FnOnce(HubProtocol, &mut Vec<u8>)) {
         let mut frame = Vec::new();
         write(self.protocol, &mut frame);
         let message = match self.protocol {
@@ -119,7 +121,7 @@ impl Client {
         self.socket.close(None).await.unwrap();
     }
 
-    async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         loop {
             if let Some(received) = self.received.pop_front() {
                 return received;
