@@ -361,8 +361,9 @@ test('a stop of the client closes without an error, and it can start again', lim
 });
 
 test('a client with short intervals is kept alive by pings', limit, async (t) => {
-  const set = (builder) => builder.withKeepAliveInterval(500).withServerTimeout(2_500);
-  const hub = await open(t, '/golden-short', { set });
-  await sleep(4_000);
+  // The server pings each second; without a ping the client would close.
+  const set = (builder) => builder.withKeepAliveInterval(500).withServerTimeout(5_000);
+  const hub = await open(t, '/golden-stateful-short', { set });
+  await sleep(6_000);
   assert.equal(await hub.invoke('Echo', 'alive'), 'alive');
 });
