@@ -9,6 +9,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 need_rust
 need_node
 need_servers
+python_packages "$ROOT/crates/private-services/moto"
 npm_packages "$ROOT/crates/e2e/clients"
 npm_packages "$ROOT/crates/signalr/tests/clients/js"
 npm_packages "$ROOT/scripts/demo"

@@ -1,4 +1,4 @@
-//! PostgreSQL, RabbitMQ and Redis for tests, each a private server on a free
+//! PostgreSQL, RabbitMQ, Redis and an S3 store for tests, each a private server on a free
 //! loopback port with its data in a temporary folder.
 //!
 //! A test that only needs a database, a virtual host or a Redis takes the one
@@ -16,6 +16,7 @@ mod owner;
 mod postgres;
 mod rabbitmq;
 mod redis;
+mod s3;
 mod ports;
 mod error;
 
@@ -24,3 +25,4 @@ pub use ports::free_port;
 pub use postgres::Postgres;
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
+pub use s3::S3;

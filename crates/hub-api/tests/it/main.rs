@@ -4,5 +4,6 @@ mod harness;
 mod uploads;
 mod requests;
 mod internal;
+mod bucket;
 mod live;
 mod store;
