@@ -110,7 +110,7 @@ async fn serve() -> anyhow::Result<()> {
 
 async fn explain(user: &UserId, analysis: i64) -> anyhow::Result<()> {
     let config = Config::load()?;
-    let options = StoreOptions::at(config.database_path());
+    let options = StoreOptions::on(config.database_location()?);
     let store = Store::open_for_reading(options)
         .await
         .context("cannot open the database")?;

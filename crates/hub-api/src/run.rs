@@ -187,8 +187,10 @@ async fn build(
     let options = StoreOptions {
         max_attempts: config.jobs.max_attempts,
         job_deadline: config.jobs.deadline,
-        ..StoreOptions::at(config.database_path())
+        readers: config.database.pool_size,
+        ..StoreOptions::on(config.database_location()?)
     };
+    tracing::info!(database = %options.location, "opening the database");
     let (store, writer) = Store::open(options, delivery.hook()).await?;
     let token_key = TokenKey::new(derive_key(&secret, "tendril connection tokens 1"));
     let hub = plant_analysis::build(delivery.clone(), config.signalr, token_key)?;

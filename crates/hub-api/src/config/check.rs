@@ -13,6 +13,9 @@ use crate::auth;
 /// Shorter secrets can be guessed, and HS256 wants at least as many bits as its hash.
 const SHORTEST_SECRET: usize = 32;
 
+/// More connections make no database faster.
+const MOST_CONNECTIONS: u32 = 1000;
+
 /// Texts of examples and templates that end up in production by mistake.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
@@ -57,6 +60,7 @@ pub(super) fn normalise(config: &mut Config) {
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     secrets(config, problems);
     addresses(config, problems);
+    database(config, problems);
     bucket(config, problems);
     numbers(config, problems);
 }
@@ -239,6 +243,18 @@ fn bucket(config: &Config, problems: &mut Problems) {
         problems.add(
             "s3.endpoint",
             "expected an address such as https://s3.example.com, without user and password",
+        );
+    }
+}
+
+fn database(config: &Config, problems: &mut Problems) {
+    if let Err(error) = config.database_location() {
+        problems.add("database.url", error.to_string());
+    }
+    if !(1..=MOST_CONNECTIONS).contains(&config.database.pool_size) {
+        problems.add(
+            "database.pool_size",
+            format!("must be 1 to {MOST_CONNECTIONS}"),
         );
     }
 }

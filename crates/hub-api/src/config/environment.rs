@@ -34,6 +34,8 @@ pub(super) const TABLE: &[Variable] = &[
         "internal.max_waiting_leases",
         Number,
     ),
+    ("DATABASE_URL", "database.url", Secret),
+    ("Database__PoolSize", "database.pool_size", Number),
     ("Drain__Delay", "drain.delay", Number),
     ("Drain__Spread", "drain.spread", Number),
     ("Drain__Grace", "drain.grace", Number),

@@ -11,9 +11,11 @@ mod check;
 
 use std::{path::PathBuf, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use settings::duration;
+
+use crate::store::{Location, StoreError};
 
 pub use load::ConfigError;
 pub use settings::{Environment, LogConfig, LogFormat, Problem, Problems, Sources};
@@ -31,6 +33,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Listening, limits and timeouts of the HTTP server.
     pub server: ServerConfig,
+    /// Where analyses, jobs and the log are.
+    pub database: DatabaseConfig,
     /// How the hub leaves.
     pub drain: DrainConfig,
     /// Who may be believed.
@@ -74,10 +78,16 @@ impl Config {
         load::load(sources)
     }
 
-    /// The SQLite database file.
-    #[must_use]
-    pub fn database_path(&self) -> PathBuf {
-        self.data_dir.join("tendril.db")
+    /// Where the database is: `database.url`, or else a SQLite file in the
+    /// data folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] where `database.url` is none.
+    pub fn database_location(&self) -> Result<Location, StoreError> {
+        match &self.database.url {
+            Some(url) => Location::parse(url.expose_secret()),
+            None => Ok(Location::Sqlite(self.data_dir.join("tendril.db"))),
+        }
     }
 
     /// The folder of the local image store.
@@ -116,6 +126,17 @@ pub struct ServerConfig {
     /// Until an upload is answered.
     #[serde(with = "duration")]
     pub upload_timeout: Duration,
+}
+
+/// Where analyses, jobs and the log are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// Its address, which may hold a password; none means the file in the data folder.
+    #[serde(default)]
+    pub url: Option<SecretString>,
+    /// Connections for reading.
+    pub pool_size: u32,
 }
 
 /// How the hub leaves.

@@ -206,6 +206,10 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::UnstorableText) {
+            let detail = "A text holds the character U+0000, which cannot be stored.";
+            return Self::new(Kind::INVALID_REQUEST, detail);
+        }
         if error.is_transient() {
             tracing::warn!(error = %describe(&error), "the store cannot answer at the moment");
             return Self::unavailable(STORE_RETRY_SECONDS);

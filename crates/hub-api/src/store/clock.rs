@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use time::OffsetDateTime;
@@ -74,7 +74,17 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
+    /// A database's clock: what it said last, and this process' steady clock
+    /// since then.
+    Following(Arc<Following>),
     Manual(Arc<AtomicI64>),
+}
+
+#[derive(Debug)]
+struct Following {
+    start: Instant,
+    /// What is added to the time since `start`.
+    offset: AtomicI64,
 }
 
 impl Clock {
@@ -82,6 +92,32 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
+    }
+
+    /// A clock that follows another one, which says that it is `now`. Clones share it.
+    pub(in crate::store) fn following(now: UnixMillis) -> Self {
+        Self(Source::Following(Arc::new(Following {
+            start: Instant::now(),
+            offset: AtomicI64::new(now.0),
+        })))
+    }
+
+    /// Takes over what the clock that it follows says.
+    pub(in crate::store) fn follow(&self, now: UnixMillis) {
+        if let Source::Following(following) = &self.0 {
+            let offset = now - following.start.elapsed();
+            following.offset.store(offset.0, Ordering::Relaxed);
+        }
+    }
+
+    /// True when it follows another clock.
+    pub(in crate::store) fn is_following(&self) -> bool {
+        matches!(self.0, Source::Following(_))
+    }
+
+    /// True for the machine's clock.
+    pub(in crate::store) fn is_system(&self) -> bool {
+        matches!(self.0, Source::System)
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it. Clones share it.
@@ -95,6 +131,10 @@ impl Clock {
     pub fn now(&self) -> UnixMillis {
         match &self.0 {
             Source::System => OffsetDateTime::now_utc().into(),
+            Source::Following(following) => {
+                let offset = following.offset.load(Ordering::Relaxed);
+                UnixMillis(offset) + following.start.elapsed()
+            }
             Source::Manual(millis) => UnixMillis(millis.load(Ordering::SeqCst)),
         }
     }

@@ -5,6 +5,16 @@ use shared_dto::{UserId, analysis::AnalysisStatus};
 
 use super::{analyses::Photo, error::StoreError};
 
+/// A number that is never written as large as this, nor negative.
+pub(in crate::store) fn count_from_row(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// 128 random bits as 32 lower-case digits.
+pub(in crate::store) fn random_hex() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 pub(in crate::store) fn user_from_row(text: &str) -> Result<UserId, StoreError> {
     UserId::new(text).map_err(|_| StoreError::Unreadable { what: "user id" })
 }

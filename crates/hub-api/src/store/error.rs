@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use sqlx::{
+    error::DatabaseError,
+    postgres::{PgDatabaseError, PgSeverity},
+};
+
 /// Why a use case was not carried out. Nothing of it was, unless the variant says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -28,6 +33,15 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the database could not be migrated")]
     Migration(#[source] Arc<sqlx::migrate::MigrateError>),
+    /// The address is none of a database that the store knows.
+    #[error("the address of the database is wrong: {what}")]
+    Address {
+        /// What is wrong with it; never the address itself.
+        what: &'static str,
+    },
+    /// A text holds U+0000, which PostgreSQL cannot store.
+    #[error("a text holds the character U+0000")]
+    UnstorableText,
     /// What is stored is not what this version writes.
     #[error("the database holds an unreadable {what}")]
     Unreadable {
@@ -42,9 +56,43 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Overloaded | Self::TimedOut | Self::Closed | Self::Unavailable(_) => true,
-            Self::ReadOnly | Self::Database(_) | Self::Migration(_) | Self::Unreadable { .. } => {
-                false
-            }
+            Self::ReadOnly
+            | Self::Database(_)
+            | Self::Migration(_)
+            | Self::Address { .. }
+            | Self::UnstorableText
+            | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// True when the database said no and its session goes on, so that what
+    /// was asked was surely not done.
+    pub(in crate::store) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } | Self::UnstorableText => true,
+            Self::Unavailable(error) | Self::Database(error) => match &**error {
+                sqlx::Error::Database(database) => database
+                    .try_downcast_ref::<PgDatabaseError>()
+                    .is_none_or(|error| is_within_session(error.severity())),
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => false,
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+
+    /// True when another hub's transaction was in the way: the same one
+    /// succeeds when it is tried again.
+    pub(in crate::store) fn is_contention(&self) -> bool {
+        /// Serialization failure, deadlock, unique violation
+        /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+        const CODES: [&str; 3] = ["40001", "40P01", "23505"];
+        match self {
+            Self::Unavailable(error) | Self::Database(error) => error
+                .as_database_error()
+                .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+                .is_some_and(|error| CODES.contains(&error.code())),
+            _ => false,
         }
     }
 }
@@ -55,13 +103,11 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => Self::TimedOut,
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
             sqlx::Error::Io(_) => Self::Unavailable(Arc::new(error)),
-            sqlx::Error::Database(database)
-                if database
-                    .code()
-                    .is_some_and(|code| is_passing_sqlite_code(&code)) =>
-            {
-                Self::Unavailable(Arc::new(error))
-            }
+            sqlx::Error::Database(database) => match passes(&**database) {
+                Passing::Yes => Self::Unavailable(Arc::new(error)),
+                Passing::No => Self::Database(Arc::new(error)),
+                Passing::BadText => Self::UnstorableText,
+            },
             _ => Self::Database(Arc::new(error)),
         }
     }
@@ -71,6 +117,40 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         Self::Migration(Arc::new(error))
     }
+}
+
+enum Passing {
+    Yes,
+    No,
+    BadText,
+}
+
+fn passes(error: &dyn DatabaseError) -> Passing {
+    let yes = match error.try_downcast_ref::<PgDatabaseError>() {
+        Some(error) if error.code() == "22021" => return Passing::BadText,
+        Some(error) => is_passing_postgres_code(error.code()),
+        None => error
+            .code()
+            .is_some_and(|code| is_passing_sqlite_code(&code)),
+    };
+    if yes { Passing::Yes } else { Passing::No }
+}
+
+fn is_within_session(severity: PgSeverity) -> bool {
+    !matches!(severity, PgSeverity::Fatal | PgSeverity::Panic)
+}
+
+/// By class (<https://www.postgresql.org/docs/current/errcodes-appendix.html>):
+/// the connection, contention, resources, the operator, the machine. And a
+/// read-only session: after a failover the name still leads to the old server
+/// for a moment.
+fn is_passing_postgres_code(code: &str) -> bool {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    const READ_ONLY: &str = "25006";
+    ["08", "40", "53", "57", "58"]
+        .iter()
+        .any(|class| code.starts_with(class))
+        || [LOCK_NOT_AVAILABLE, READ_ONLY].contains(&code)
 }
 
 /// SQLite's extended result codes carry the primary code in their low byte

@@ -5,6 +5,9 @@
 //! connection. It never does I/O but with the database, knows nothing of HTTP
 //! or hubs, and reads the time from its [`Clock`] only.
 //!
+//! It runs on SQLite and on PostgreSQL. What is decided is decided once, for
+//! both; `database` holds what differs between them.
+//!
 //! Invariants, each kept in one place:
 //! - A sequence comes from the stream's counter row, updated in the
 //!   transaction that writes the entry, so a log has no holes.
@@ -16,12 +19,19 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use shared_dto::{UserId, analysis::Progress};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 pub mod clock;
 pub mod options;
@@ -34,7 +44,10 @@ mod admission;
 mod backoff;
 mod failure;
 mod decode;
-mod sqlite;
+mod database;
+mod writer;
+mod operations;
+mod read;
 
 pub use analyses::{
     AnalysesPage, AnalysisRow, Created, Idempotency, NewAnalysis, OverlaySet, Photo, Pictures,
@@ -48,16 +61,36 @@ pub use log::{
     Append, Appended, Confirmation, Handed, LoggedEntry, NewNotification, OnCommitted, Outcome,
     Page, ReceiptSource, Stream, StreamState, Terminal,
 };
-pub use options::{Purged, Retention, StoreHealth, StoreOptions};
+pub use options::{Location, PostgresAddress, Purged, Retention, StoreHealth, StoreOptions};
 pub use timeline::{AnalysisHistory, Happening, TimelineEntry};
 
+use database::{Conn, Readers};
 use decode::{photo_from_row, status_from_row, user_from_row};
+use writer::{Operation, Queues, Receipts, Writer};
 
 /// The database. Clones share it.
 #[derive(Debug, Clone)]
-pub enum Store {
-    /// A SQLite file: WAL, `synchronous=FULL`, one writer.
-    Sqlite(sqlite::SqliteStore),
+pub struct Store {
+    shared: Arc<Shared>,
+    /// Absent where the store was opened for reading.
+    queues: Option<Arc<Queues>>,
+    readers: Readers,
+}
+
+/// What callers and the writer share.
+#[derive(Debug)]
+struct Shared {
+    options: StoreOptions,
+    clock: Clock,
+    epoch: Arc<str>,
+    receipts: Receipts,
+    jobs_changed: watch::Sender<u64>,
+    /// Told when this hub itself changed the jobs.
+    own_jobs_changed: Notify,
+    /// The writer takes nothing more once this is cancelled.
+    closing: CancellationToken,
+    /// Cancelled when the writer has ended.
+    ended: CancellationToken,
 }
 
 /// The store's writer. It ends once the store is closed, or with an error
@@ -85,13 +118,35 @@ impl Store {
     /// to date and starts its writer, which calls `on_committed`.
     ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be opened or migrated.
+    /// [`StoreError`] when the database cannot be opened or migrated.
     pub async fn open(
         options: StoreOptions,
         on_committed: OnCommitted,
     ) -> Result<(Self, WriterTask), StoreError> {
-        let (store, writer) = sqlite::SqliteStore::open(options, on_committed).await?;
-        Ok((Self::Sqlite(store), WriterTask(writer)))
+        let database::Opened {
+            readers,
+            writer,
+            clock,
+        } = database::open(&options).await?;
+        let conn = writer.ok_or(StoreError::ReadOnly)?;
+        let (queues, waiting) = writer::queues(options.queue_capacity, options.patience);
+        let shared = shared(options, clock, &readers).await?;
+        let writer = Writer {
+            conn,
+            shared: Arc::clone(&shared),
+            waiting,
+            on_committed,
+            receipts_due: None,
+            question_due: None,
+        };
+        let task = work(Arc::clone(&shared), writer, readers.clone());
+        let task = tokio::spawn(task.instrument(tracing::info_span!("store_writer")));
+        let store = Self {
+            shared,
+            queues: Some(Arc::new(queues)),
+            readers,
+        };
+        Ok((store, WriterTask(task)))
     }
 
     /// Opens an existing database beside the process that writes to it.
@@ -99,39 +154,41 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when there is none or it cannot be read.
     pub async fn open_for_reading(options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self::Sqlite(
-            sqlite::SqliteStore::open_for_reading(options).await?,
-        ))
+        let database::Opened { readers, clock, .. } = database::open_for_reading(&options).await?;
+        let shared = shared(options, clock, &readers).await?;
+        shared.ended.cancel();
+        Ok(Self {
+            shared,
+            queues: None,
+            readers,
+        })
     }
 
-    /// Takes no more writes, carries out those that wait, and folds the WAL
-    /// into the file. Reads go on. May be called more than once.
+    /// Takes no more writes, carries out those that wait, and leaves the
+    /// database in order. Reads go on. May be called more than once.
     pub async fn close(&self) {
-        let Self::Sqlite(store) = self;
-        store.close().await;
+        self.shared.closing.cancel();
+        self.shared.ended.cancelled().await;
     }
 
     /// The clock that the store reads.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        let Self::Sqlite(store) = self;
-        store.clock()
+        &self.shared.clock
     }
 
     /// The log's epoch: random text made with the database. A sequence of
     /// another epoch means nothing.
     #[must_use]
     pub fn epoch(&self) -> &str {
-        let Self::Sqlite(store) = self;
-        store.epoch()
+        &self.shared.epoch
     }
 
     /// Changes whenever a job may have become ready to be leased, or due
     /// earlier than before: whoever waits for either looks again then.
     #[must_use]
     pub fn jobs_changed(&self) -> watch::Receiver<u64> {
-        let Self::Sqlite(store) = self;
-        store.jobs_changed()
+        self.shared.jobs_changed.subscribe()
     }
 
     // Analyses
@@ -141,8 +198,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing was accepted unless it is [`StoreError::TimedOut`].
     pub async fn create_analysis(&self, new: NewAnalysis) -> Result<Created, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.create_analysis(new).await
+        let options = &self.shared.options;
+        storable(&[new.crop_type.as_deref(), new.notes.as_deref()])?;
+        self.submit(operations::CreateAnalysis {
+            new,
+            max_attempts: options.max_attempts,
+            deadline: options.job_deadline,
+        })
+        .await
     }
 
     /// One analysis of `user`; somebody else's is `None`.
@@ -154,8 +217,8 @@ impl Store {
         user: &UserId,
         id: i64,
     ) -> Result<Option<AnalysisRow>, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.analysis_of(user, id).await
+        self.read(async |conn| read::analysis_of(conn, user, id).await)
+            .await
     }
 
     /// The analyses of `user` below the id `before`, newest first.
@@ -168,8 +231,8 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<AnalysesPage, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.analyses_of(user, before, limit).await
+        self.read(async |conn| read::analyses_of(conn, user, before, limit).await)
+            .await
     }
 
     /// The pictures of an analysis, whoever owns it: for workers and signed links.
@@ -177,8 +240,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when they could not be read.
     pub async fn pictures_of(&self, id: i64) -> Result<Option<Pictures>, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.pictures_of(id).await
+        self.read(async |conn| read::pictures_of(conn, id).await)
+            .await
     }
 
     /// Sets the overlay picture of an analysis, for the attempt that holds its lease.
@@ -191,8 +254,13 @@ impl Store {
         token: String,
         overlay_key: String,
     ) -> Result<OverlaySet, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.set_overlay(analysis_id, token, overlay_key).await
+        storable(&[Some(&token)])?;
+        self.submit(operations::SetOverlay {
+            analysis_id,
+            token,
+            overlay_key,
+        })
+        .await
     }
 
     /// What happened to one analysis of `user`, oldest first.
@@ -204,8 +272,8 @@ impl Store {
         user: &UserId,
         analysis_id: i64,
     ) -> Result<Option<AnalysisHistory>, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.history_of(user, analysis_id).await
+        self.read(async |conn| read::history_of(conn, user, analysis_id).await)
+            .await
     }
 
     // Jobs
@@ -221,8 +289,12 @@ impl Store {
         max: u32,
         lease: Duration,
     ) -> Result<Vec<Lease>, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.lease_jobs(worker, max, lease).await
+        self.submit(operations::LeaseJobs {
+            worker: worker.to_owned(),
+            max,
+            lease,
+        })
+        .await
     }
 
     /// A sign of life of an attempt: lengthens its lease, keeps its progress, parks it.
@@ -230,8 +302,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be written.
     pub async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Beat, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.heartbeat(heartbeat).await
+        let stage = heartbeat
+            .progress
+            .as_ref()
+            .map(|progress| progress.stage.as_str());
+        storable(&[Some(&heartbeat.token), stage])?;
+        self.submit(heartbeat).await
     }
 
     /// Progress told by an outside analyser, which knows the attempt's number
@@ -245,8 +321,13 @@ impl Store {
         attempt: u32,
         progress: Progress,
     ) -> Result<Beat, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.outside_progress(job_id, attempt, progress).await
+        storable(&[Some(&progress.stage)])?;
+        self.submit(operations::OutsideProgress {
+            job_id,
+            attempt,
+            progress,
+        })
+        .await
     }
 
     /// Stores an outside analyser's answer as it came and makes the job ready
@@ -260,8 +341,13 @@ impl Store {
         attempt: u32,
         body: String,
     ) -> Result<Replied, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.outside_reply(job_id, attempt, body).await
+        storable(&[Some(&body)])?;
+        self.submit(operations::OutsideReply {
+            job_id,
+            attempt,
+            body,
+        })
+        .await
     }
 
     /// Gives an attempt back that did not end its job.
@@ -269,8 +355,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be written.
     pub async fn retry(&self, retry: Retry) -> Result<Retried, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.retry(retry).await
+        storable(&[
+            Some(&retry.token),
+            Some(&retry.error),
+            Some(&retry.user_message),
+        ])?;
+        self.submit(retry).await
     }
 
     /// Ends what is due: leases and parkings that ran out are queued again
@@ -279,8 +369,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be written.
     pub async fn expire(&self, batch: u32) -> Result<Expired, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.expire(batch).await
+        self.submit(operations::Expire { batch }).await
     }
 
     /// When the next lease or parking runs out, a waiting job becomes ready or
@@ -289,8 +378,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be read.
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.next_due().await
+        let now = self.clock().now();
+        self.read(async |conn| read::next_due(conn, now).await)
+            .await
     }
 
     /// How the queue stands.
@@ -298,8 +388,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be read.
     pub async fn queue_stats(&self) -> Result<QueueStats, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.queue_stats().await
+        let now = self.clock().now();
+        self.read(async |conn| read::queue_stats(conn, now).await)
+            .await
     }
 
     // The notification log
@@ -310,8 +401,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing was appended unless it is [`StoreError::TimedOut`].
     pub async fn append(&self, new: NewNotification) -> Result<Append, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.append(new).await
+        storable_notification(&new)?;
+        self.queues()?.append(new).await
     }
 
     /// The entries of `stream` above `after`, in order, with where the stream stands.
@@ -324,8 +415,12 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Page, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.entries(stream, after, limit).await
+        let epoch = Arc::clone(&self.shared.epoch);
+        let mut page = self
+            .read(async |conn| read::entries(conn, epoch, stream, after, limit).await)
+            .await?;
+        self.add_noted_confirmation(stream, &mut page.state);
+        Ok(page)
     }
 
     /// Where `stream` stands, confirmations included that are not yet written.
@@ -333,23 +428,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be read.
     pub async fn stream_state(&self, stream: &Stream) -> Result<StreamState, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.stream_state(stream).await
+        let epoch = Arc::clone(&self.shared.epoch);
+        let mut state = self
+            .read(async |conn| read::stream_state(conn, epoch, stream).await)
+            .await?;
+        self.add_noted_confirmation(stream, &mut state);
+        Ok(state)
     }
 
     /// Notes that devices have notifications. It only notes: the writer writes
     /// it with the next transaction or a little later, and a crash may lose
     /// it, which costs a repeat.
     pub fn confirm(&self, confirmations: Vec<Confirmation>) {
-        let Self::Sqlite(store) = self;
-        store.confirm(confirmations);
+        self.shared.receipts.confirm(confirmations);
     }
 
     /// Notes that logged entries were handed to connections. As lazy as
     /// [`confirm`](Self::confirm).
     pub fn record_handed(&self, handed: Vec<Handed>) {
-        let Self::Sqlite(store) = self;
-        store.record_handed(handed);
+        self.shared.receipts.record_handed(handed);
     }
 
     /// A client saw everything up to `sequence`, or up to the head where that
@@ -362,8 +459,13 @@ impl Store {
         stream: &Stream,
         sequence: i64,
     ) -> Result<StreamState, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.acknowledge(stream, sequence).await
+        let epoch = Arc::clone(&self.shared.epoch);
+        self.submit(operations::Acknowledge {
+            epoch,
+            stream: stream.clone(),
+            sequence,
+        })
+        .await
     }
 
     // Upkeep
@@ -373,8 +475,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when nothing could be read.
     pub async fn health(&self) -> Result<StoreHealth, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.health().await
+        let start = Instant::now();
+        self.read(async |conn| read::epoch(conn).await).await?;
+        Ok(StoreHealth {
+            read: start.elapsed(),
+            writer_alive: self.queues.as_ref().is_some_and(|queues| queues.is_open()),
+            queued_writes: self.queues.as_ref().map_or(0, |queues| queues.len()),
+        })
     }
 
     /// Deletes what is older than `retention` says, in one bounded batch.
@@ -382,7 +489,96 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be written.
     pub async fn purge(&self, retention: Retention) -> Result<Purged, StoreError> {
-        let Self::Sqlite(store) = self;
-        store.purge(retention).await
+        self.submit(operations::Purge { retention }).await
     }
+
+    async fn submit<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        self.queues()?.submit(operation).await
+    }
+
+    fn queues(&self) -> Result<&Queues, StoreError> {
+        self.queues.as_deref().ok_or(StoreError::ReadOnly)
+    }
+
+    /// A read that takes longer than a caller may wait is given up.
+    async fn read<T>(
+        &self,
+        read: impl AsyncFnOnce(Conn<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let read = async {
+            let mut reader = self.readers.acquire().await?;
+            read(reader.conn()).await
+        };
+        timeout(self.shared.options.patience, read)
+            .await
+            .unwrap_or(Err(StoreError::TimedOut))
+    }
+
+    fn add_noted_confirmation(&self, stream: &Stream, state: &mut StreamState) {
+        let noted = self.shared.receipts.confirmed(stream).min(state.head);
+        state.confirmed = state.confirmed.max(noted);
+    }
+}
+
+async fn shared(
+    options: StoreOptions,
+    clock: Clock,
+    readers: &Readers,
+) -> Result<Arc<Shared>, StoreError> {
+    let epoch = read::epoch(readers.acquire().await?.conn()).await?;
+    Ok(Arc::new(Shared {
+        options,
+        clock,
+        epoch,
+        receipts: Receipts::default(),
+        jobs_changed: watch::Sender::new(0),
+        own_jobs_changed: Notify::new(),
+        closing: CancellationToken::new(),
+        ended: CancellationToken::new(),
+    }))
+}
+
+/// The writer, with whatever serves it, until it has ended.
+async fn work(shared: Arc<Shared>, writer: Writer, readers: Readers) -> Result<(), StoreError> {
+    // Dropped when the task ends for whatever reason.
+    let _ended = shared.ended.clone().drop_guard();
+    match readers {
+        Readers::Sqlite(_) => writer.run().await,
+        Readers::Postgres(pool) => {
+            let others = database::watch_jobs(
+                pool,
+                shared.clock.clone(),
+                &shared.jobs_changed,
+                &shared.own_jobs_changed,
+            );
+            tokio::select! {
+                ended = writer.run() => ended,
+                never = others => match never {},
+            }
+        }
+    }
+}
+
+/// PostgreSQL's texts hold no U+0000, so no store takes one.
+fn storable(texts: &[Option<&str>]) -> Result<(), StoreError> {
+    let unstorable = texts.iter().flatten().any(|text| text.contains('\0'));
+    if unstorable {
+        Err(StoreError::UnstorableText)
+    } else {
+        Ok(())
+    }
+}
+
+fn storable_notification(new: &NewNotification) -> Result<(), StoreError> {
+    let key = new.idempotency.as_ref().map(|key| key.key.as_str());
+    let (token, message) = match &new.outcome {
+        Some(Outcome {
+            token,
+            terminal: Terminal::Failed(message),
+            ..
+        }) => (Some(token.as_str()), Some(message.as_str())),
+        Some(Outcome { token, .. }) => (Some(token.as_str()), None),
+        None => (None, None),
+    };
+    storable(&[Some(&new.event), Some(&new.payload), key, token, message])
 }

@@ -1,15 +1,89 @@
 //! What a store is opened with, and the bounds that it keeps.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use super::clock::Clock;
+use sqlx::postgres::PgConnectOptions;
+
+use super::{clock::Clock, error::StoreError};
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A SQLite file; made where it is missing. Its folder must exist.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(PostgresAddress),
+}
+
+impl Location {
+    /// Reads `postgres://`, `postgresql://` and `sqlite:` addresses.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`], which never shows the address: it may hold a password.
+    pub fn parse(url: &str) -> Result<Self, StoreError> {
+        let wrong = |what| StoreError::Address { what };
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let path = path.split('?').next().unwrap_or_default();
+            if path.is_empty() || path == ":memory:" {
+                return Err(wrong(
+                    "a sqlite: address names a file, such as sqlite:data/tendril.db",
+                ));
+            }
+            return Ok(Self::Sqlite(path.into()));
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(wrong(
+                "it starts with postgres://, postgresql:// or sqlite:",
+            ));
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|_| {
+            wrong("it reads postgres://user:password@host:5432/database?sslmode=verify-full")
+        })?;
+        Ok(Self::Postgres(PostgresAddress(Box::new(options))))
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "SQLite file {}", path.display()),
+            Self::Postgres(address) => address.fmt(f),
+        }
+    }
+}
+
+/// How to reach a PostgreSQL server. It never shows the password.
+#[derive(Clone)]
+pub struct PostgresAddress(Box<PgConnectOptions>);
+
+impl PostgresAddress {
+    pub(in crate::store) fn options(&self) -> &PgConnectOptions {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PostgresAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for PostgresAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (self.0.get_host(), self.0.get_port());
+        let database = self.0.get_database().unwrap_or("(the user's)");
+        write!(f, "PostgreSQL at {host}:{port}, database {database}")
+    }
+}
 
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// The SQLite file; made where it is missing. Its folder must exist.
-    pub path: PathBuf,
-    /// What the time is read from.
+    /// Where the database is.
+    pub location: Location,
+    /// What the time is read from. PostgreSQL's own clock takes the place of
+    /// the machine's, so that all hubs go by one.
     pub clock: Clock,
     /// Connections for reading.
     pub readers: u32,
@@ -28,11 +102,17 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// The defaults, on the file at `path`.
+    /// The defaults, on the SQLite file at `path`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self::on(Location::Sqlite(path.into()))
+    }
+
+    /// The defaults, on the database at `location`.
+    #[must_use]
+    pub fn on(location: Location) -> Self {
         Self {
-            path: path.into(),
+            location,
             clock: Clock::system(),
             readers: 4,
             max_attempts: 3,
@@ -44,6 +124,9 @@ impl StoreOptions {
     }
 }
 
+/// A client may repeat a request for a day.
+pub(in crate::store) const IDEMPOTENCY_AT_LEAST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What [`purge`](super::Store::purge) may delete.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -53,6 +136,16 @@ pub struct Retention {
     pub log: Duration,
     /// At most this many rows of each kind in one call.
     pub batch: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            idempotency: IDEMPOTENCY_AT_LEAST,
+            log: Duration::from_secs(90 * 24 * 60 * 60),
+            batch: 500,
+        }
+    }
 }
 
 /// What [`purge`](super::Store::purge) deleted.

@@ -69,8 +69,8 @@ async fn a_restarted_hub_knows_what_it_knew() {
     hub.shutdown.kill();
     let mut hub = hub;
     hub.left().await.unwrap();
-    let store = hub_api::store::Store::open_for_reading(hub_api::store::StoreOptions::at(
-        hub.config.database_path(),
+    let store = hub_api::store::Store::open_for_reading(hub_api::store::StoreOptions::on(
+        hub.config.database_location().unwrap(),
     ))
     .await
     .unwrap();

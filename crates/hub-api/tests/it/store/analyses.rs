@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_upload_is_an_analysis_with_a_job() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let analysis = db
         .store
@@ -29,7 +29,7 @@ async fn an_upload_is_an_analysis_with_a_job() {
 
 #[tokio::test]
 async fn somebody_elses_analysis_is_not_there() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     assert_eq!(
         db.store.analysis_of(&UserId::from(43), id).await.unwrap(),
@@ -50,7 +50,7 @@ async fn somebody_elses_analysis_is_not_there() {
 
 #[tokio::test]
 async fn a_repeated_upload_gives_the_first_analysis_and_another_body_conflicts() {
-    let db = Db::open().await;
+    let db = open().await;
     let upload = |scope: &str, hash: &str| NewAnalysis {
         idempotency: Some(idempotency(scope, "key-1", hash)),
         ..upload_of(42)
@@ -95,7 +95,7 @@ async fn a_repeated_upload_gives_the_first_analysis_and_another_body_conflicts()
 
 #[tokio::test]
 async fn the_same_upload_at_once_makes_one_analysis() {
-    let db = Db::open().await;
+    let db = open().await;
     let upload = || NewAnalysis {
         idempotency: Some(idempotency("upload:user:42", "key-1", "a")),
         ..upload_of(42)
@@ -112,7 +112,7 @@ async fn the_same_upload_at_once_makes_one_analysis() {
 
 #[tokio::test]
 async fn a_thousand_uploads_at_once_all_go_through() {
-    let db = Db::open().await;
+    let db = open().await;
     let users = (0..1000).map(|n| n % 50);
     let answers =
         futures_util::future::join_all(users.map(|user| db.store.create_analysis(upload_of(user))))
@@ -127,7 +127,7 @@ async fn a_thousand_uploads_at_once_all_go_through() {
 
 #[tokio::test]
 async fn analyses_come_newest_first_in_pages() {
-    let db = Db::open().await;
+    let db = open().await;
     let mut ids = Vec::new();
     for _ in 0..5 {
         ids.push(db.upload(42).await);
@@ -158,7 +158,7 @@ async fn analyses_come_newest_first_in_pages() {
 
 #[tokio::test]
 async fn only_the_attempt_that_holds_the_lease_sets_the_overlay() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let lease = db.lease().await;
     let set = |token: &str, key: &str| db.store.set_overlay(id, token.into(), key.into());
@@ -189,7 +189,7 @@ async fn only_the_attempt_that_holds_the_lease_sets_the_overlay() {
 
 #[tokio::test]
 async fn a_store_for_reading_reads_beside_the_writer_and_refuses_writes() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let reader = Store::open_for_reading(db.options()).await.unwrap();
     assert!(
@@ -202,4 +202,24 @@ async fn a_store_for_reading_reads_beside_the_writer_and_refuses_writes() {
     assert_eq!(reader.epoch(), db.store.epoch());
     let refused = reader.create_analysis(upload_of(42)).await.unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly) && !refused.is_transient());
+}
+
+#[tokio::test]
+async fn a_text_that_no_database_holds_is_refused_by_all() {
+    let db = open().await;
+    let upload = NewAnalysis {
+        notes: Some("a\0b".into()),
+        ..upload_of(42)
+    };
+    let refused = db.store.create_analysis(upload).await.unwrap_err();
+    assert!(matches!(refused, StoreError::UnstorableText) && !refused.is_transient());
+    let refused = db.store.append(keyed(42, "E", "a\0b", "a")).await;
+    assert!(matches!(refused, Err(StoreError::UnstorableText)));
+    let escaped = NewNotification {
+        payload: r#"{"notes":"a\u0000b"}"#.into(),
+        ..plain(42, "E")
+    };
+    db.append(escaped).await;
+    let page = db.store.entries(&stream(42), 0, 10).await.unwrap();
+    assert_eq!(&*page.entries[0].payload, r#"{"notes":"a\u0000b"}"#);
 }

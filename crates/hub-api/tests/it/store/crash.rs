@@ -8,13 +8,17 @@ use super::*;
 /// and writes under way: no close, no checkpoint.
 #[test]
 fn what_was_answered_before_a_crash_is_there_after_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let place = runtime.block_on(place());
     let clock = Clock::manual(START);
     let answered: Arc<[AtomicI64; 5]> = Arc::default();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let dying = builder.worker_threads(2).enable_all().build().unwrap();
     let enough = dying.block_on(async {
-        let (store, writer, _) = open_at(&folder, &clock).await;
+        let (store, writer, _) = open_at(&place, &clock).await;
         tokio::spawn(writer);
         for writer in 0..50 {
             let (store, answered) = (store.clone(), Arc::clone(&answered));
@@ -38,12 +42,8 @@ fn what_was_answered_before_a_crash_is_there_after_it() {
             .collect::<Vec<_>>()
     });
     dying.shutdown_background();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
     runtime.block_on(async {
-        let (store, _writer, _) = open_at(&folder, &clock).await;
+        let (store, _writer, _) = open_at(&place, &clock).await;
         for (user, answered) in (0..).zip(enough) {
             let state = store.stream_state(&stream(user)).await.unwrap();
             assert!(state.head >= answered, "{} < {answered}", state.head);
@@ -65,7 +65,7 @@ fn what_was_answered_before_a_crash_is_there_after_it() {
 
 #[tokio::test]
 async fn leases_and_answers_survive_a_restart() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     let db = db.reopen().await;

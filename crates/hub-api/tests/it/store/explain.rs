@@ -9,7 +9,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_timeline_reads_from_upload_to_receipt() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     db.clock.advance(Duration::from_millis(12));
     let first = db.lease().await;
@@ -48,7 +48,7 @@ A device had it 0.009 s later.
 
 #[tokio::test]
 async fn an_open_analysis_says_what_it_waits_for() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let read = async || {
         explain(&db.store, &UserId::from(42), id)
@@ -67,7 +67,7 @@ async fn an_open_analysis_says_what_it_waits_for() {
 
 #[tokio::test]
 async fn somebody_elses_analysis_has_no_timeline() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let error = explain(&db.store, &UserId::from(43), id).await.unwrap_err();
     assert!(matches!(error, ExplainError::NotFound { .. }));

@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test]
 async fn jobs_are_leased_oldest_first_and_once() {
-    let db = Db::open().await;
+    let db = open().await;
     let mut ids = Vec::new();
     for user in 0..5 {
         ids.push(db.upload(user).await);
@@ -32,7 +32,7 @@ async fn jobs_are_leased_oldest_first_and_once() {
 
 #[tokio::test]
 async fn a_result_ends_the_analysis_and_tells_its_owner() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let lease = db.lease().await;
     let first = appended(db.append(completed(42, &lease)).await);
@@ -57,7 +57,7 @@ async fn a_result_ends_the_analysis_and_tells_its_owner() {
 
 #[tokio::test]
 async fn an_analysis_ends_once_however_often_its_result_is_posted() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     let posts = (0..50).map(|n| {
@@ -85,7 +85,7 @@ async fn an_analysis_ends_once_however_often_its_result_is_posted() {
 
 #[tokio::test]
 async fn results_of_strangers_and_of_dead_attempts_are_refused() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let first = db.lease().await;
     assert_eq!(db.append(completed(43, &first)).await, Append::NotOwner);
@@ -127,7 +127,7 @@ async fn results_of_strangers_and_of_dead_attempts_are_refused() {
 
 #[tokio::test]
 async fn heartbeats_keep_a_lease_and_its_progress() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let lease = db.lease().await;
     for percent in [10, 20, 90] {
@@ -176,7 +176,7 @@ async fn heartbeats_keep_a_lease_and_its_progress() {
 
 #[tokio::test]
 async fn silent_workers_cost_attempts_and_the_last_one_fails_the_analysis() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     for attempt in 1..=3 {
         let lease = db.lease().await;
@@ -229,7 +229,7 @@ async fn silent_workers_cost_attempts_and_the_last_one_fails_the_analysis() {
 
 #[tokio::test]
 async fn retries_wait_longer_each_time_and_end_with_the_workers_words() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let first = db.lease().await;
     let scheduled = Retried::Scheduled {
@@ -278,7 +278,7 @@ async fn retries_wait_longer_each_time_and_end_with_the_workers_words() {
 
 #[tokio::test]
 async fn a_job_that_is_handed_back_unused_costs_no_attempt() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     for _ in 0..5 {
         let lease = db.lease().await;
@@ -296,7 +296,7 @@ async fn a_job_that_is_handed_back_unused_costs_no_attempt() {
 
 #[tokio::test]
 async fn an_overdue_analysis_fails_whatever_its_state() {
-    let db = Db::open().await;
+    let db = open().await;
     for user in [1, 2] {
         db.upload(user).await;
     }
@@ -315,7 +315,7 @@ async fn an_overdue_analysis_fails_whatever_its_state() {
 
 #[tokio::test]
 async fn expiry_is_bounded_and_says_that_there_is_more() {
-    let db = Db::open().await;
+    let db = open().await;
     for user in 0..5 {
         db.upload(user).await;
     }
@@ -334,7 +334,7 @@ async fn expiry_is_bounded_and_says_that_there_is_more() {
 
 #[tokio::test]
 async fn whoever_waits_for_jobs_is_told() {
-    let db = Db::open().await;
+    let db = open().await;
     let mut changed = db.store.jobs_changed();
     changed.mark_unchanged();
     db.upload(42).await;
@@ -353,7 +353,7 @@ async fn whoever_waits_for_jobs_is_told() {
 
 #[tokio::test]
 async fn the_queue_tells_how_it_stands() {
-    let db = Db::open().await;
+    let db = open().await;
     for user in 0..4 {
         db.upload(user).await;
     }

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn each_stream_counts_from_one_and_ids_are_unique_over_all() {
-    let db = Db::open().await;
+    let db = open().await;
     let a = appended(db.append(plain(1, "A")).await);
     let b = appended(db.append(plain(2, "B")).await);
     let c = appended(db.append(plain(1, "C")).await);
@@ -17,7 +17,7 @@ async fn each_stream_counts_from_one_and_ids_are_unique_over_all() {
 
 #[tokio::test]
 async fn entries_come_in_pages_with_where_the_stream_stands() {
-    let db = Db::open().await;
+    let db = open().await;
     for n in 0..5 {
         db.append(NewNotification {
             analysis_id: Some(n),
@@ -43,7 +43,7 @@ async fn entries_come_in_pages_with_where_the_stream_stands() {
 
 #[tokio::test]
 async fn a_repeated_notification_gets_the_first_answer_and_another_body_conflicts() {
-    let db = Db::open().await;
+    let db = open().await;
     let first = appended(db.append(keyed(1, "E", "k", "a")).await);
     let again = db.append(keyed(1, "E", "k", "a")).await;
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_repeated_notification_gets_the_first_answer_and_another_body_conflict
 
 #[tokio::test]
 async fn the_same_key_at_once_is_appended_once() {
-    let db = Db::open().await;
+    let db = open().await;
     let appends = (0..100).map(|_| db.store.append(keyed(1, "E", "k", "a")));
     let answers = futures_util::future::join_all(appends).await;
     let new = answers
@@ -91,7 +91,7 @@ async fn the_same_key_at_once_is_appended_once() {
 
 #[tokio::test]
 async fn confirmations_count_at_once_and_are_written_later() {
-    let db = Db::open().await;
+    let db = open().await;
     for _ in 0..3 {
         db.append(plain(1, "E")).await;
     }
@@ -125,7 +125,7 @@ async fn confirmations_count_at_once_and_are_written_later() {
 
 #[tokio::test]
 async fn a_confirmation_of_a_stream_without_entries_changes_nothing() {
-    let db = Db::open().await;
+    let db = open().await;
     let (source, at) = (ReceiptSource::Poll, START);
     db.store.confirm(vec![Confirmation {
         stream: stream(1),
@@ -143,7 +143,7 @@ async fn a_confirmation_of_a_stream_without_entries_changes_nothing() {
 
 #[tokio::test]
 async fn an_acknowledgement_only_grows_never_passes_the_head_and_confirms() {
-    let db = Db::open().await;
+    let db = open().await;
     for _ in 0..4 {
         db.append(plain(1, "E")).await;
     }
@@ -160,16 +160,16 @@ async fn an_acknowledgement_only_grows_never_passes_the_head_and_confirms() {
 
 #[tokio::test]
 async fn a_database_made_anew_has_another_epoch_and_a_reopened_one_the_same() {
-    let db = Db::open().await;
+    let db = open().await;
     let epoch = db.store.epoch().to_owned();
     let db = db.reopen().await;
     assert_eq!(db.store.epoch(), epoch);
-    assert_ne!(Db::open().await.store.epoch(), epoch);
+    assert_ne!(open().await.store.epoch(), epoch);
 }
 
 #[tokio::test]
 async fn what_is_purged_is_named_missing_and_sequences_go_on() {
-    let db = Db::open().await;
+    let db = open().await;
     for _ in 0..3 {
         db.append(keyed_by_count(&db).await).await;
     }

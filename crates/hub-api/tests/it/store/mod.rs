@@ -1,4 +1,5 @@
-//! The store through its public surface, on a real database file for each test.
+//! The store through its public surface, on a real database for each test: the
+//! same stories on SQLite and on PostgreSQL.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,30 +9,61 @@ use std::{
 };
 
 use hub_api::store::{
-    Append, Appended, Clock, Created, Heartbeat, Idempotency, Lease, LoggedEntry, NewAnalysis,
-    NewNotification, Outcome, Photo, Retry, Store, StoreOptions, Stream, Terminal, UnixMillis,
-    WriterTask,
+    Append, Appended, Clock, Created, Heartbeat, Idempotency, Lease, Location, LoggedEntry,
+    NewAnalysis, NewNotification, Outcome, Photo, Retry, Store, StoreOptions, Stream, Terminal,
+    UnixMillis, WriterTask,
 };
+use private_services::Postgres;
 use shared_dto::{UserId, analysis::AnalysisResult};
+use sqlx::{ConnectOptions, Connection, PgConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-mod analyses;
-mod log;
-mod group_commit;
-mod jobs;
-mod outside;
-mod crash;
-mod explain;
-mod model;
+mod sqlite;
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same stories are told on both databases"
+)]
+mod postgres;
 
 /// 2027-01-15 08:00:00 UTC.
 const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
 const LEASE: Duration = Duration::from_secs(30);
 
+/// An empty database of a test's own.
+#[derive(Clone)]
+enum Place {
+    File(Arc<TempDir>),
+    Server(String),
+}
+
+impl Place {
+    fn file() -> Self {
+        Self::File(Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    async fn server() -> Self {
+        Self::Server(Postgres::shared().await.new_database().await)
+    }
+
+    fn location(&self) -> Location {
+        match self {
+            Self::File(folder) => Location::Sqlite(folder.path().join("hub.db")),
+            Self::Server(url) => Location::parse(url).unwrap(),
+        }
+    }
+
+    fn options(&self, clock: &Clock) -> StoreOptions {
+        StoreOptions {
+            clock: clock.clone(),
+            ..StoreOptions::on(self.location())
+        }
+    }
+}
+
 /// An open store, its clock, and what its delivery hook got.
 struct Db {
-    folder: TempDir,
+    place: Place,
     store: Store,
     writer: WriterTask,
     clock: Clock,
@@ -39,12 +71,16 @@ struct Db {
 }
 
 impl Db {
-    async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(START);
-        let (store, writer, delivered) = open_at(&folder, &clock).await;
+    async fn on(place: Place) -> Self {
+        let options = place.options(&Clock::manual(START));
+        Self::with(place, options).await
+    }
+
+    async fn with(place: Place, options: StoreOptions) -> Self {
+        let clock = options.clock.clone();
+        let (store, writer, delivered) = open_with(options).await;
         Self {
-            folder,
+            place,
             store,
             writer,
             clock,
@@ -52,22 +88,40 @@ impl Db {
         }
     }
 
-    /// Closes the store and opens the same file again.
+    /// Closes the store and opens the same database again.
     async fn reopen(self) -> Self {
         self.store.close().await;
         self.writer.await.unwrap();
-        let (store, writer, delivered) = open_at(&self.folder, &self.clock).await;
+        let (store, writer, delivered) = open_at(&self.place, &self.clock).await;
         Self {
-            folder: self.folder,
             store,
             writer,
-            clock: self.clock,
             delivered,
+            place: self.place,
+            clock: self.clock,
         }
     }
 
     fn options(&self) -> StoreOptions {
-        options(&self.folder, &self.clock)
+        self.place.options(&self.clock)
+    }
+
+    /// Runs statements behind the store's back.
+    async fn sabotage(&self, sqlite: &'static str, postgres: &'static str) {
+        match &self.place {
+            Place::File(folder) => {
+                let path = folder.path().join("hub.db");
+                let options = SqliteConnectOptions::new().filename(path);
+                let mut conn = options.connect().await.unwrap();
+                sqlx::raw_sql(sqlite).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Place::Server(url) => {
+                let mut conn = PgConnection::connect(url).await.unwrap();
+                sqlx::raw_sql(postgres).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
     }
 
     async fn upload(&self, user: i64) -> i64 {
@@ -113,7 +167,11 @@ impl Db {
 
 type Delivered = Arc<Mutex<Vec<LoggedEntry>>>;
 
-async fn open_at(folder: &TempDir, clock: &Clock) -> (Store, WriterTask, Delivered) {
+async fn open_at(place: &Place, clock: &Clock) -> (Store, WriterTask, Delivered) {
+    open_with(place.options(clock)).await
+}
+
+async fn open_with(options: StoreOptions) -> (Store, WriterTask, Delivered) {
     let delivered = Delivered::default();
     let sink = Arc::clone(&delivered);
     let hook = move |entries: &[LoggedEntry]| {
@@ -124,17 +182,8 @@ async fn open_at(folder: &TempDir, clock: &Clock) -> (Store, WriterTask, Deliver
             .map(|entry| usize::try_from(entry.sequence).unwrap())
             .collect()
     };
-    let (store, writer) = Store::open(options(folder, clock), Box::new(hook))
-        .await
-        .unwrap();
+    let (store, writer) = Store::open(options, Box::new(hook)).await.unwrap();
     (store, writer, delivered)
-}
-
-fn options(folder: &TempDir, clock: &Clock) -> StoreOptions {
-    StoreOptions {
-        clock: clock.clone(),
-        ..StoreOptions::at(folder.path().join("hub.db"))
-    }
 }
 
 fn stream(user: i64) -> Stream {

@@ -144,13 +144,13 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: MODEL_CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_use_cases_keeps_to_the_model(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut db = Db::open().await;
+            let mut db = open().await;
             let mut model = Model::default();
             for step in steps {
                 db = carry_out(db, &mut model, step).await;

@@ -25,7 +25,7 @@ async fn reply(db: &Db, lease: &Lease) -> Replied {
 
 #[tokio::test]
 async fn a_parked_job_waits_for_its_answer_and_is_then_mapped_without_a_new_attempt() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     parked(&db, &lease, 600).await;
@@ -47,7 +47,7 @@ async fn a_parked_job_waits_for_its_answer_and_is_then_mapped_without_a_new_atte
 
 #[tokio::test]
 async fn an_answer_that_overtakes_the_parking_is_not_waited_for() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     assert_eq!(reply(&db, &lease).await, Replied::Accepted);
@@ -59,7 +59,7 @@ async fn an_answer_that_overtakes_the_parking_is_not_waited_for() {
 
 #[tokio::test]
 async fn an_answer_saves_the_last_attempt_of_a_worker_that_died() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     for _ in 1..3 {
         db.store.retry(give_back(&db.lease().await)).await.unwrap();
@@ -82,7 +82,7 @@ async fn an_answer_saves_the_last_attempt_of_a_worker_that_died() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_mapped_spends_its_attempt() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     parked(&db, &lease, 600).await;
@@ -102,7 +102,7 @@ async fn an_answer_that_cannot_be_mapped_spends_its_attempt() {
 
 #[tokio::test]
 async fn an_answer_that_kills_its_workers_ends_as_failed() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     parked(&db, &lease, 600).await;
@@ -118,7 +118,7 @@ async fn an_answer_that_kills_its_workers_ends_as_failed() {
 
 #[tokio::test]
 async fn parking_ends_and_the_late_answer_of_an_older_attempt_is_refused() {
-    let db = Db::open().await;
+    let db = open().await;
     db.upload(42).await;
     let lease = db.lease().await;
     parked(&db, &lease, 600).await;
@@ -142,7 +142,7 @@ async fn parking_ends_and_the_late_answer_of_an_older_attempt_is_refused() {
 
 #[tokio::test]
 async fn outside_progress_is_kept_and_lengthens_no_lease() {
-    let db = Db::open().await;
+    let db = open().await;
     let id = db.upload(42).await;
     let lease = db.lease().await;
     parked(&db, &lease, 600).await;

@@ -1,0 +1,14 @@
+//! PostgreSQL: connecting, migrations, and the connection that writes.
+//!
+//! Several hubs write to one database. So whatever a transaction decides on it
+//! locks first, always jobs before streams and each in the order of their keys.
+
+mod open;
+mod writer;
+mod doubt;
+mod notify;
+
+pub(super) use doubt::Doubt;
+pub(in crate::store) use notify::watch_jobs;
+pub(super) use open::{open, open_for_reading};
+pub(in crate::store) use writer::PostgresWriter;

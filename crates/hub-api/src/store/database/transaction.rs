@@ -1,0 +1,146 @@
+//! The writer's transaction. In SQLite it is begun by its first statement and
+//! committed by its last: a lone append is two hops to the database's thread,
+//! not five. In PostgreSQL it was begun before, with the question for the time.
+
+use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
+
+use super::{
+    Conn, RowsStatement,
+    postgres::Doubt,
+    rows::{Args, MAX_ROWS, Role},
+};
+use crate::store::{LoggedEntry, StoreError};
+
+/// A transaction. It must end with a commit or, after any error, with a
+/// roll-back.
+#[derive(Debug)]
+pub(in crate::store) struct Transaction<'c> {
+    conn: Conn<'c>,
+    begun: bool,
+    /// Where it is noted that a commit is under way.
+    doubt: Option<&'c mut Doubt>,
+}
+
+impl<'c> Transaction<'c> {
+    /// One that begins with its first statement.
+    pub(super) fn sqlite(conn: Conn<'c>) -> Self {
+        Self {
+            conn,
+            begun: false,
+            doubt: None,
+        }
+    }
+
+    /// One that has begun.
+    pub(super) fn postgres(conn: Conn<'c>, doubt: &'c mut Doubt) -> Self {
+        Self {
+            conn,
+            begun: true,
+            doubt: Some(doubt),
+        }
+    }
+
+    /// The connection, inside the transaction.
+    pub(in crate::store) async fn conn(&mut self) -> Result<Conn<'_>, StoreError> {
+        if !self.begun {
+            control(&mut self.conn, "BEGIN IMMEDIATE").await?;
+            self.begun = true;
+        }
+        Ok(self.conn.again())
+    }
+
+    /// Runs the statement over `items`, and gives back its rows in no order.
+    pub(in crate::store) async fn fetch_rows<T, R>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        bind: impl FnMut(&mut Args, &T) + Copy,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut rows = Vec::new();
+        for chunk in items.chunks(MAX_ROWS) {
+            rows.append(&mut self.fetch_chunk(statement, None, chunk, bind).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Runs the statement over at most [`MAX_ROWS`] items. `extra` is one
+    /// argument more: SQLite's first, PostgreSQL's last.
+    pub(in crate::store) async fn fetch_chunk<T, R>(
+        &mut self,
+        statement: &RowsStatement,
+        extra: Option<i64>,
+        items: &[T],
+        bind: impl FnMut(&mut Args, &T),
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let role = if self.begun { Role::Plain } else { Role::Begin };
+        self.begun = true;
+        Ok(match &mut self.conn {
+            Conn::Sqlite(conn) => {
+                let (sql, args) = statement.bind_sqlite(role, extra, items, bind);
+                sqlx::query_as_with(sql, args)
+                    .fetch_all(&mut **conn)
+                    .await?
+            }
+            Conn::Postgres(conn) => {
+                let (sql, args) = statement.bind_postgres(extra, items, bind);
+                sqlx::query_as_with(sql, args)
+                    .fetch_all(&mut **conn)
+                    .await?
+            }
+        })
+    }
+
+    /// Runs the statement over `items`, for its effect.
+    pub(in crate::store) async fn execute_rows<T>(
+        &mut self,
+        statement: &RowsStatement,
+        items: &[T],
+        bind: impl FnMut(&mut Args, &T) + Copy,
+    ) -> Result<(), StoreError> {
+        let _: Vec<()> = self.fetch_rows(statement, items, bind).await?;
+        Ok(())
+    }
+
+    /// Runs the statement over the log's new entries and commits.
+    pub(in crate::store) async fn commit_entries(
+        mut self,
+        statement: &RowsStatement,
+        entries: &[LoggedEntry],
+        bind: impl FnMut(&mut Args, &LoggedEntry) + Copy,
+    ) -> Result<(), StoreError> {
+        let last = entries.len().saturating_sub(1) / MAX_ROWS * MAX_ROWS;
+        let (first, last) = entries.split_at(last);
+        self.execute_rows(statement, first, bind).await?;
+        if let (Conn::Sqlite(conn), true, false) = (&mut self.conn, self.begun, last.is_empty()) {
+            let (sql, args) = statement.bind_sqlite(Role::Commit, None, last, bind);
+            sqlx::query_with(sql, args).execute(&mut **conn).await?;
+            return Ok(());
+        }
+        self.execute_rows(statement, last, bind).await?;
+        if !self.begun {
+            return Ok(());
+        }
+        if let Some(doubt) = &mut self.doubt {
+            doubt.committing(entries);
+        }
+        control(&mut self.conn, "COMMIT").await?;
+        if let Some(doubt) = self.doubt {
+            doubt.committed();
+        }
+        Ok(())
+    }
+}
+
+async fn control(conn: &mut Conn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+    match conn {
+        Conn::Sqlite(conn) => sqlx::query(sql).execute(&mut **conn).await.map(drop),
+        // The simple protocol: nothing is prepared, and one message is sent.
+        Conn::Postgres(conn) => sqlx::raw_sql(sql).execute(&mut **conn).await.map(drop),
+    }
+}

@@ -1,0 +1,21 @@
+//! The use cases that write, one file each. An operation runs within the
+//! writer's transaction and may be run again, should that be rolled back.
+
+mod create_analysis;
+mod lease_jobs;
+mod heartbeat;
+mod outside;
+mod retry;
+mod expire;
+mod fail_analysis;
+mod set_overlay;
+mod acknowledge;
+mod purge;
+
+pub(in crate::store) use acknowledge::Acknowledge;
+pub(in crate::store) use create_analysis::CreateAnalysis;
+pub(in crate::store) use expire::Expire;
+pub(in crate::store) use lease_jobs::LeaseJobs;
+pub(in crate::store) use outside::{OutsideProgress, OutsideReply};
+pub(in crate::store) use purge::Purge;
+pub(in crate::store) use set_overlay::SetOverlay;

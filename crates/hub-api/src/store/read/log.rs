@@ -1,0 +1,107 @@
+//! The notification log.
+
+use std::sync::Arc;
+
+use crate::store::{
+    LoggedEntry, Page, StoreError, Stream, StreamState, UnixMillis,
+    database::{Conn, Sql, run},
+    decode::random_hex,
+};
+
+/// The most entries of a page.
+const MAX_PAGE: u32 = 1000;
+
+const EPOCH: Sql = Sql::same("SELECT epoch FROM store");
+
+const MAKE_EPOCH: Sql =
+    Sql::same("INSERT INTO store (id, epoch) VALUES (1, $1) ON CONFLICT DO NOTHING");
+
+const STATE: Sql =
+    Sql::same("SELECT oldest, head, confirmed, acknowledged FROM streams WHERE stream = $1");
+
+/// The state and the entries come from one statement, so that no entry is
+/// committed, or purged, between the two.
+const ENTRIES: Sql = Sql::same(
+    "SELECT s.oldest, s.head, s.confirmed, s.acknowledged,
+            l.id, l.sequence, l.event, l.payload, l.analysis_id, l.created_at
+     FROM streams s LEFT JOIN log l ON l.stream = s.stream AND l.sequence > $1
+     WHERE s.stream = $2 ORDER BY l.sequence LIMIT $3",
+);
+
+/// A stream without entries above the asked one gives one row without an entry.
+type EntryRow = (
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+);
+
+/// Makes the epoch of a database that has none: one that was made anew has another.
+pub(in crate::store) async fn make_epoch(conn: Conn<'_>) -> Result<(), StoreError> {
+    run!(conn, MAKE_EPOCH, [&random_hex()[..16]], execute)?;
+    Ok(())
+}
+
+pub(in crate::store) async fn epoch(conn: Conn<'_>) -> Result<Arc<str>, StoreError> {
+    let (epoch,): (String,) = run!(conn, EPOCH, [], fetch_one)?;
+    Ok(epoch.into())
+}
+
+pub(in crate::store) async fn stream_state(
+    conn: Conn<'_>,
+    epoch: Arc<str>,
+    stream: &Stream,
+) -> Result<StreamState, StoreError> {
+    let found: Option<(i64, i64, i64, i64)> = run!(conn, STATE, [stream.as_str()], fetch_optional)?;
+    Ok(state(found, epoch))
+}
+
+pub(in crate::store) async fn entries(
+    conn: Conn<'_>,
+    epoch: Arc<str>,
+    stream: &Stream,
+    after: i64,
+    limit: u32,
+) -> Result<Page, StoreError> {
+    let limit = i64::from(limit.clamp(1, MAX_PAGE));
+    let rows: Vec<EntryRow> = run!(conn, ENTRIES, [after, stream.as_str(), limit], fetch_all)?;
+    let marks = rows.first().map(|row| (row.0, row.1, row.2, row.3));
+    Ok(Page {
+        state: state(marks, epoch),
+        entries: rows
+            .into_iter()
+            .filter_map(|row| entry(row, stream))
+            .collect(),
+    })
+}
+
+/// A stream that was never written to has no row.
+fn state(marks: Option<(i64, i64, i64, i64)>, epoch: Arc<str>) -> StreamState {
+    let (oldest, head, confirmed, acknowledged) = marks.unwrap_or((1, 0, 0, 0));
+    StreamState {
+        epoch,
+        oldest,
+        head,
+        confirmed,
+        acknowledged,
+    }
+}
+
+fn entry(row: EntryRow, stream: &Stream) -> Option<LoggedEntry> {
+    let (.., id, sequence, event, payload, analysis_id, created_at) = row;
+    Some(LoggedEntry {
+        notification_id: id?,
+        stream: stream.clone(),
+        sequence: sequence?,
+        event: event?.into(),
+        payload: payload?.into(),
+        analysis_id,
+        created_at: UnixMillis(created_at?),
+    })
+}

@@ -1,0 +1,12 @@
+//! The use cases that only read. Each is one statement, and so one snapshot,
+//! unless it says otherwise.
+
+mod analyses;
+mod log;
+mod jobs;
+mod history;
+
+pub(in crate::store) use analyses::{analyses_of, analysis_of, pictures_of};
+pub(in crate::store) use history::history_of;
+pub(in crate::store) use jobs::{next_due, queue_stats};
+pub(in crate::store) use log::{entries, epoch, make_epoch, stream_state};

@@ -1,0 +1,214 @@
+//! What may be written late: confirmations, and how many connections an
+//! entry was handed to.
+//!
+//! They are noted in memory and written with a transaction a little later.
+//! Losing them in a crash costs a repeated delivery, so they are never worth
+//! a transaction each.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::work::Work;
+use crate::store::{
+    Confirmation, Handed, Happening, ReceiptSource, StoreError, Stream, UnixMillis,
+    database::{
+        Kind::{Int, Text},
+        MAX_ROWS, RowsStatement, Sql,
+    },
+};
+
+/// Notes beyond this many are dropped: they are for the operator's eye only.
+const MAX_HANDED: usize = 8192;
+
+/// What is noted and not yet written.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Receipts {
+    noted: Mutex<Noted>,
+    /// Told when there is something to write and there was nothing before.
+    pub(in crate::store) arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// The highest confirmation of each stream; as many as there are streams
+    /// with live connections.
+    confirmed: HashMap<Stream, Mark>,
+    handed: Vec<Handed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    sequence: i64,
+    source: ReceiptSource,
+    at: UnixMillis,
+}
+
+/// A bounded share of the notes, while it is being written. They stay noted
+/// until it is committed.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Share {
+    confirmed: Vec<(Stream, Mark)>,
+    handed: Vec<Handed>,
+}
+
+impl Receipts {
+    pub(in crate::store) fn confirm(&self, confirmations: Vec<Confirmation>) {
+        let mut noted = self.noted.lock();
+        let was_empty = noted.is_empty();
+        for confirmation in confirmations {
+            let Confirmation {
+                stream,
+                sequence,
+                source,
+                at,
+            } = confirmation;
+            let mark = Mark {
+                sequence,
+                source,
+                at,
+            };
+            let known = noted.confirmed.entry(stream).or_insert(mark);
+            if known.sequence < sequence {
+                *known = mark;
+            }
+        }
+        self.tell(&noted, was_empty);
+    }
+
+    pub(in crate::store) fn record_handed(&self, handed: impl IntoIterator<Item = Handed>) {
+        let mut noted = self.noted.lock();
+        let was_empty = noted.is_empty();
+        let room = MAX_HANDED.saturating_sub(noted.handed.len());
+        noted.handed.extend(handed.into_iter().take(room));
+        self.tell(&noted, was_empty);
+    }
+
+    fn tell(&self, noted: &Noted, was_empty: bool) {
+        if was_empty && !noted.is_empty() {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// The confirmation of `stream` that is not yet written, 0 when there is none.
+    pub(in crate::store) fn confirmed(&self, stream: &Stream) -> i64 {
+        self.noted
+            .lock()
+            .confirmed
+            .get(stream)
+            .map_or(0, |mark| mark.sequence)
+    }
+
+    /// A share to write: at most one statement's worth of each kind.
+    pub(in crate::store) fn share(&self) -> Share {
+        let noted = self.noted.lock();
+        let confirmed = noted.confirmed.iter().take(MAX_ROWS);
+        Share {
+            confirmed: confirmed
+                .map(|(stream, mark)| (stream.clone(), *mark))
+                .collect(),
+            handed: noted.handed.iter().take(MAX_ROWS).copied().collect(),
+        }
+    }
+
+    /// Forgets what was written, but for what has grown since. Returns how
+    /// much is left to write.
+    pub(in crate::store) fn written(&self, share: &Share) -> usize {
+        let mut noted = self.noted.lock();
+        for (stream, mark) in &share.confirmed {
+            if noted.confirmed.get(stream) == Some(mark) {
+                noted.confirmed.remove(stream);
+            }
+        }
+        noted.handed.drain(..share.handed.len());
+        noted.confirmed.len() + noted.handed.len()
+    }
+}
+
+impl Noted {
+    fn is_empty(&self) -> bool {
+        self.confirmed.is_empty() && self.handed.is_empty()
+    }
+}
+
+/// In PostgreSQL the streams' rows are locked first, in the order of their
+/// keys, as those who append do.
+static CONFIRM_ENTRIES: LazyLock<RowsStatement> = LazyLock::new(|| {
+    let template = Sql {
+        sqlite: "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
+            FROM {rows} v CROSS JOIN streams s
+            WHERE s.stream = v.column1 AND log.stream = s.stream
+              AND log.sequence > s.confirmed AND log.sequence <= v.column2",
+        postgres: "WITH s AS MATERIALIZED (
+                SELECT s.stream, s.confirmed, v.column2, v.column3, v.column4
+                FROM {rows} v JOIN streams s ON s.stream = v.column1
+                ORDER BY s.stream FOR UPDATE OF s)
+            UPDATE log SET confirmed_at = s.column3, receipt_source = s.column4
+            FROM s
+            WHERE log.stream = s.stream
+              AND log.sequence > s.confirmed AND log.sequence <= s.column2",
+    };
+    RowsStatement::new(&[Text, Int, Int, Text], template)
+});
+
+static CONFIRM_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
+    let template = Sql {
+        sqlite: "UPDATE streams SET confirmed = min(head, v.column2)
+            FROM {rows} v
+            WHERE streams.stream = v.column1 AND streams.confirmed < min(head, v.column2)",
+        postgres: "UPDATE streams SET confirmed = least(head, v.column2)
+            FROM {rows} v
+            WHERE streams.stream = v.column1 AND streams.confirmed < least(head, v.column2)",
+    };
+    RowsStatement::new(&[Text, Int], template)
+});
+
+impl Share {
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.confirmed.is_empty() && self.handed.is_empty()
+    }
+
+    /// Writes the share. The marks only grow and never pass the head.
+    pub(in crate::store) async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        work.tx
+            .execute_rows(&CONFIRM_ENTRIES, &self.confirmed, |args, (stream, mark)| {
+                args.push(stream.to_arc())
+                    .push(mark.sequence)
+                    .push(mark.at.0)
+                    .push(mark.source.as_str());
+            })
+            .await?;
+        work.tx
+            .execute_rows(&CONFIRM_STREAMS, &self.confirmed, |args, (stream, mark)| {
+                args.push(stream.to_arc()).push(mark.sequence);
+            })
+            .await?;
+        for handed in &self.handed {
+            let detail = match handed.connections {
+                1 => format!("sequence {} to 1 connection", handed.sequence),
+                n => format!("sequence {} to {n} connections", handed.sequence),
+            };
+            work.note_at(handed.at, handed.analysis_id, Happening::Handed, detail);
+        }
+        Ok(())
+    }
+}
+
+/// Confirms within an open transaction what an acknowledgement covers.
+pub(in crate::store) async fn confirm_now(
+    work: &mut Work<'_>,
+    stream: &Stream,
+    sequence: i64,
+) -> Result<(), StoreError> {
+    let mark = Mark {
+        sequence,
+        source: ReceiptSource::Acknowledge,
+        at: work.now,
+    };
+    let share = Share {
+        confirmed: vec![(stream.clone(), mark)],
+        handed: Vec::new(),
+    };
+    share.write(work).await
+}

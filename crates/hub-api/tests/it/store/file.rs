@@ -1,0 +1,53 @@
+//! What only a database file has: a lock by another process, a journal beside it.
+
+use hub_api::store::StoreError;
+
+use super::*;
+
+#[tokio::test]
+async fn a_locked_database_is_told_as_passing_and_all_is_well_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.db");
+    let options = StoreOptions {
+        patience: Duration::from_millis(400),
+        ..StoreOptions::at(&path)
+    };
+    let hook = Box::new(|entries: &[LoggedEntry]| vec![0; entries.len()]);
+    let (store, _writer) = Store::open(options, hook).await.unwrap();
+    let mut other = SqliteConnectOptions::new()
+        .filename(&path)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let refused = store.append(plain(1, "E")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    assert!(refused.is_transient());
+    assert_eq!(
+        store.stream_state(&stream(1)).await.unwrap().head,
+        0,
+        "reads go on"
+    );
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(
+        appended(store.append(plain(1, "E")).await.unwrap()).sequence,
+        1
+    );
+}
+
+#[tokio::test]
+async fn closing_folds_the_journal_into_the_file() {
+    let db = open().await;
+    db.append(plain(1, "E")).await;
+    let Place::File(folder) = &db.place else {
+        panic!("this is a file");
+    };
+    let journal = folder.path().join("hub.db-wal");
+    let has_content = || journal.metadata().is_ok_and(|file| file.len() > 0);
+    assert!(has_content());
+    db.store.close().await;
+    assert!(!has_content());
+}

@@ -1,0 +1,35 @@
+//! Every story of the store on SQLite, and those that only a file has.
+
+use super::*;
+
+/// An empty database.
+async fn place() -> Place {
+    Place::file()
+}
+
+/// A store on an empty database.
+async fn open() -> Db {
+    Db::on(place().await).await
+}
+
+/// Random sequences of use cases that the model test tries.
+const MODEL_CASES: u32 = 48;
+
+#[path = "analyses.rs"]
+mod analyses;
+#[path = "log.rs"]
+mod log;
+#[path = "group_commit.rs"]
+mod group_commit;
+#[path = "jobs.rs"]
+mod jobs;
+#[path = "outside.rs"]
+mod outside;
+#[path = "crash.rs"]
+mod crash;
+#[path = "explain.rs"]
+mod explain;
+#[path = "model.rs"]
+mod model;
+#[path = "file.rs"]
+mod file;
