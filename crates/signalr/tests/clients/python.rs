@@ -1,12 +1,12 @@
 //! The two clients on PyPI.
 
 use crate::program;
-use crate::proxy::{Cuts, Proxy};
+use crate::proxy::Proxy;
 use crate::server::Server;
 
 async fn suite(file: &str, expected: usize) {
     let server = Server::start().await;
-    let proxy = Proxy::start(server.address, Cuts::AtAWord).await;
+    let proxy = Proxy::start(server.address, 1).await;
     let mut python = program::python(file);
     python
         .env("HUBS", format!("http://{}", proxy.address))

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use signalr::ConnectionId;
 
 use crate::program;
-use crate::proxy::{Cuts, Proxy};
+use crate::proxy::Proxy;
 use crate::server::Server;
 
 /// A cut connection is replaced by a new one, and the server forgets the old.
 async fn automatic(transport: &str, protocol: &str) {
     let server = Server::start().await;
-    let proxy = Proxy::start(server.address, Cuts::AtAWord).await;
+    let proxy = Proxy::start(server.address, seed()).await;
     let mut node = program::node("reconnect.mjs");
     node.env("HUBS", format!("http://{}", proxy.address))
         .env("CUT_PORT", proxy.cut_port.to_string())
@@ -46,16 +46,21 @@ async fn automatic_over_long_polling() {
 /// Numbers that flow each way.
 const COUNT: u64 = 2_000;
 
+/// Another one each time; a failure shows it.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_nanos() as u64
+}
+
 /// Cut at any byte, both ways, dozens of times: nothing is lost, nothing comes
 /// twice, the order holds, and it is the same connection all along.
 async fn stateful(protocol: &str) {
     let server = Server::start().await;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = since.as_nanos() as u64;
-    let millis = 150..700;
-    let proxy = Proxy::start(server.address, Cuts::After { seed, millis }).await;
+    let seed = seed();
+    let proxy = Proxy::start(server.address, seed).await;
     let mut node = program::node("stateful.mjs");
     node.env("HUBS", format!("http://{}", proxy.address))
+        .env("CUT_PORT", proxy.cut_port.to_string())
         .env("COUNT", COUNT.to_string())
         .env("SEED", seed.to_string())
         .env("TRANSPORT", "WebSockets")
