@@ -9,6 +9,14 @@ pub(crate) const ID_LEN: usize = 22;
 
 /// Names a connection to hub code and to other clients. It is public: the
 /// secret that lets a request act for the connection is its token.
+///
+/// ```
+/// use signalr::ConnectionId;
+///
+/// let id = ConnectionId::parse("Vz8sXx0pGkq3mUeT7bYd1A").expect("22 characters");
+/// assert_eq!(id.to_string(), "Vz8sXx0pGkq3mUeT7bYd1A");
+/// assert!(ConnectionId::parse("too short").is_none());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId([u8; ID_LEN]);
 

@@ -8,6 +8,13 @@ use crate::{
 };
 
 /// The transports that a hub offers.
+///
+/// ```
+/// use signalr::{TransportKind, Transports};
+///
+/// let no_polling = Transports { long_polling: false, ..Transports::ALL };
+/// assert_ne!(no_polling, Transports::only(TransportKind::WebSockets));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transports {
     /// WebSockets.
@@ -46,6 +53,22 @@ impl Transports {
 }
 
 /// The options of a hub. Times are checked once a second, as ASP.NET Core does.
+///
+/// ```
+/// use std::time::Duration;
+/// use signalr::{HubOptions, TokenKey};
+///
+/// /// Every node has the same key, and so takes the clients of each other.
+/// fn options(key: [u8; 32]) -> HubOptions {
+///     HubOptions {
+///         client_timeout_interval: Duration::from_secs(60),
+///         maximum_receive_message_size: Some(1024 * 1024),
+///         token_key: TokenKey::new(key),
+///         ..HubOptions::default()
+///     }
+/// }
+/// # options([7; 32]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct HubOptions {
     /// A client must have sent its handshake this long after it attached.

@@ -73,6 +73,15 @@ impl fmt::Debug for Principal {
 }
 
 /// Who may use a hub, or call a method.
+///
+/// ```
+/// use signalr::{Authorization, Principal};
+///
+/// let admins = Authorization::Role("admin".into());
+/// assert!(admins.allows(Some(&Principal::new("ada").with_role("admin"))));
+/// assert!(!admins.allows(Some(&Principal::new("bob"))));
+/// assert!(!Authorization::Authenticated.allows(None));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Authorization {
     /// Everybody.

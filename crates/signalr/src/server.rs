@@ -28,6 +28,28 @@ use crate::{
 
 /// A hub with its methods and connections. Cheap to clone; it ends with its
 /// last clone and last connection.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use axum::Router;
+/// use signalr::{Hub, HubServer};
+///
+/// struct Chat;
+/// impl Hub for Chat {}
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let chat = HubServer::builder(Chat).build()?;
+/// let app = Router::new().layer(chat.layer("/chat"));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:5000").await?;
+/// let leave = async move {
+///     let _ = tokio::signal::ctrl_c().await;
+///     // Clients reconnect one after another, and elsewhere.
+///     chat.drain(Duration::from_secs(10)).await;
+/// };
+/// axum::serve(listener, app).with_graceful_shutdown(leave).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct HubServer {
     core: Arc<Core>,

@@ -80,9 +80,10 @@ impl<B: Backplane> Carrier for B {
 /// Asks the backplane for something: it may hang or panic, the hub goes on.
 pub(super) async fn within<T>(
     limit: Duration,
-    asked: impl Future<Output = Result<T, BackplaneError>>,
+    ask: impl AsyncFnOnce() -> Result<T, BackplaneError>,
 ) -> Result<T, BackplaneError> {
-    let guarded = AssertUnwindSafe(asked).catch_unwind();
+    // Inside of the guard the call itself as well: it may be no `async fn`.
+    let guarded = AssertUnwindSafe(async { ask().await }).catch_unwind();
     match tokio::time::timeout(limit, guarded).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(BackplaneError::Unavailable("it panicked".to_owned())),

@@ -202,8 +202,8 @@ impl Relay {
         group: &str,
         id: ConnectionId,
     ) -> Result<(), BackplaneError> {
-        let asked = self.carrier.change_group(change, group, id);
-        let changed = within(self.group_timeout, asked).await;
+        let ask = async || self.carrier.change_group(change, group, id).await;
+        let changed = within(self.group_timeout, ask).await;
         self.figures.note(&changed);
         changed
     }
@@ -326,7 +326,8 @@ async fn hand_out(
             invocation,
             told,
         } => {
-            let outcome = within(limit, carrier.publish(&channel, &invocation)).await;
+            let outcome =
+                within(limit, async || carrier.publish(&channel, &invocation).await).await;
             figures.note(&outcome);
             if let Some(told) = told {
                 // Whoever asked may no longer wait.
@@ -337,7 +338,10 @@ async fn hand_out(
             return_to,
             completion,
         } => {
-            let outcome = within(limit, carrier.complete(&return_to, &completion)).await;
+            let outcome = within(limit, async || {
+                carrier.complete(&return_to, &completion).await
+            })
+            .await;
             figures.note(&outcome);
         }
     }

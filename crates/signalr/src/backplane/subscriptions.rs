@@ -155,7 +155,7 @@ pub(super) async fn run(
             .collect();
         drop(core);
         for (number, batch) in changes.chunks(BATCH).enumerate() {
-            match within(limit, carrier.subscribe(batch)).await {
+            match within(limit, async || carrier.subscribe(batch).await).await {
                 Ok(()) => {
                     retry.pause = RETRY.0;
                     subscriptions.recovered();

@@ -9,7 +9,23 @@ use crate::{
 };
 
 /// One invocation for any number of receivers, written once for each protocol
-/// that one of them speaks.
+/// that one of them speaks. With [`Context::send`](crate::Context::send), for
+/// connections that are at hand.
+///
+/// ```
+/// use signalr::{HubContext, Message, protocol::WriteError};
+///
+/// /// Each connection tells by `Hub::on_receipt` when it has the order.
+/// fn shipped(hub: &HubContext, user_id: &str, order: u64) -> Result<usize, WriteError> {
+///     let arguments = (order,);
+///     let mut message = Message::new("Shipped", &arguments);
+///     let mut sent = 0;
+///     for connection in hub.connections_of(user_id) {
+///         sent += usize::from(connection.send(&mut message, order)?);
+///     }
+///     Ok(sent)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Message<'a, A: ?Sized> {
     target: &'a str,

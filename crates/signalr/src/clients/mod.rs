@@ -21,12 +21,39 @@ pub use single::{InvokeError, SingleClient};
 use proxy::Target;
 
 /// A hub as code outside of its methods sees it. Cheap to clone.
+///
+/// ```
+/// use signalr::{ConnectionId, HubContext};
+///
+/// async fn announce(hub: HubContext, sender: ConnectionId) {
+///     hub.all().send("Maintenance", ("tonight",)).await;
+///     hub.user("ada").send("Reminder", ()).await;
+///     hub.groups_of(&["garden", "kitchen"]).send("Open", (true,)).await;
+///     hub.all_except(&[sender]).send("Announced", ()).await;
+///     for connection in hub.connections_of("bob") {
+///         connection.close(Some("Bob has moved.".into()), false);
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct HubContext {
     core: Arc<Core>,
 }
 
-/// Extracts the clients of the hub, the caller among them.
+/// Extracts the clients of the hub, the caller among them. It has all that
+/// [`HubContext`] has besides.
+///
+/// ```
+/// use signalr::Clients;
+///
+/// async fn typing(clients: Clients, room: String) {
+///     clients.others_in_group(&room).send("Typing", ()).await;
+///     clients.caller().send("Seen", ()).await;
+/// }
+/// # struct Chat;
+/// # impl signalr::Hub for Chat {}
+/// # signalr::HubServer::builder(Chat).method("Typing", typing);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Clients {
     hub: HubContext,

@@ -180,14 +180,17 @@ impl SingleClient {
         }
         let frames = message.for_other_nodes();
         self.release_slot();
-        if relay.ask(self.id, pending.id(), frames).await? == Some(0) {
-            return Err(InvokeError::UnknownConnection(self.id));
-        }
+        let asked = async {
+            if relay.ask(self.id, pending.id(), frames).await? == Some(0) {
+                return Err(InvokeError::UnknownConnection(self.id));
+            }
+            self.answered(answer).await
+        };
         let limit = core.options.remote_result_timeout;
-        match tokio::time::timeout(limit, self.answered(answer)).await {
-            Ok(answered) => answered,
-            Err(_) => Err(InvokeError::TimedOut(self.id)),
-        }
+        let timed_out = |_| Err(InvokeError::TimedOut(self.id));
+        tokio::time::timeout(limit, asked)
+            .await
+            .unwrap_or_else(timed_out)
     }
 
     /// The client's answer comes behind its other messages: the caller's slot

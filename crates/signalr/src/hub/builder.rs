@@ -34,6 +34,41 @@ pub enum BuildError {
 
 /// Gathers what a hub is made of; [`build`](Self::build) checks it and starts
 /// the hub's heartbeat.
+///
+/// ```
+/// use std::time::Duration;
+/// use futures_util::{Stream, stream};
+/// use signalr::{Authorization, Hub, HubServer, TransportKind, Transports};
+///
+/// struct Market;
+/// impl Hub for Market {}
+///
+/// async fn price(symbol: String) -> Option<f64> {
+///     (symbol == "TEA").then_some(4.5)
+/// }
+///
+/// async fn prices(symbol: String) -> impl Stream<Item = f64> + Send + 'static {
+///     stream::iter(price(symbol).await)
+/// }
+///
+/// async fn close_market() {}
+///
+/// # let runtime = tokio::runtime::Runtime::new().unwrap();
+/// # let _guard = runtime.enter();
+/// let market = HubServer::builder(Market)
+///     .authorize(Authorization::Authenticated)
+///     .method("Price", price)
+///     .streaming_method("Prices", prices)
+///     .method("CloseMarket", close_market)
+///     .allow(Authorization::Role("admin".into())) // of the method before it
+///     .transports(Transports::only(TransportKind::WebSockets))
+///     .keep_alive_interval(Duration::from_secs(10))
+///     .allow_stateful_reconnects(true)
+///     .detailed_errors(cfg!(debug_assertions))
+///     .build()?;
+/// # drop(market);
+/// # Ok::<(), signalr::BuildError>(())
+/// ```
 pub struct HubBuilder<H> {
     hub: Arc<H>,
     options: HubOptions,
@@ -148,7 +183,7 @@ impl<H: Hub> HubBuilder<H> {
         self
     }
 
-    /// Sets all options at once.
+    /// Sets all options at once: what the methods below set has to come after.
     #[must_use]
     pub fn options(mut self, options: HubOptions) -> Self {
         self.options = options;

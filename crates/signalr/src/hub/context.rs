@@ -50,6 +50,26 @@ impl Call {
 
 /// The connection that a hub method runs for: its id, its user, what is kept
 /// with it. Cheap to clone.
+///
+/// ```
+/// use signalr::{Context, HubError};
+///
+/// struct Nickname(String);
+///
+/// async fn rename(context: Context, name: String) -> Result<(), HubError> {
+///     if let Some(old) = context.get::<Nickname>() {
+///         println!("{} was {}", context.connection_id(), old.0);
+///     }
+///     if name.is_empty() {
+///         context.close(Some("Somebody without a name has to go.".into()), false);
+///     }
+///     context.insert(Nickname(name));
+///     Ok(())
+/// }
+/// # struct Chat;
+/// # impl signalr::Hub for Chat {}
+/// # signalr::HubServer::builder(Chat).method("Rename", rename);
+/// ```
 #[derive(Clone)]
 pub struct Context {
     pub(crate) connection: Arc<Connection>,
@@ -227,5 +247,16 @@ impl<H> Clone for State<H> {
 }
 
 /// Extracts the caller's user id; a call without one fails as unauthorized.
+///
+/// ```
+/// use signalr::User;
+///
+/// async fn who_am_i(User(id): User) -> String {
+///     id.to_string()
+/// }
+/// # struct Chat;
+/// # impl signalr::Hub for Chat {}
+/// # signalr::HubServer::builder(Chat).method("WhoAmI", who_am_i);
+/// ```
 #[derive(Debug, Clone)]
 pub struct User(pub Arc<str>);

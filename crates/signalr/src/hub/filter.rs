@@ -24,6 +24,34 @@ pub struct InvocationInfo {
 /// run in the order in which they were added, the first one outermost. Unlike
 /// those of ASP.NET Core they also see calls of unknown methods and calls whose
 /// arguments do not fit, so a rate limit cannot be passed by them.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use futures_util::future::BoxFuture;
+/// use signalr::{HubError, HubFilter, InvocationInfo, Next};
+///
+/// /// A thousand calls a connection.
+/// struct Limit;
+///
+/// impl HubFilter for Limit {
+///     fn invoke<'a>(
+///         &'a self,
+///         info: &'a InvocationInfo,
+///         next: Next<'a>,
+///     ) -> BoxFuture<'a, Result<(), HubError>> {
+///         let calls = info.context.get_or_insert_with(|| AtomicU32::new(0));
+///         Box::pin(async move {
+///             if calls.fetch_add(1, Ordering::Relaxed) >= 1000 {
+///                 return Err(HubError::new("That was enough."));
+///             }
+///             next.run().await
+///         })
+///     }
+/// }
+/// # struct Chat;
+/// # impl signalr::Hub for Chat {}
+/// # signalr::HubServer::builder(Chat).filter(Limit);
+/// ```
 pub trait HubFilter: Send + Sync + 'static {
     /// Around an invocation. Not calling `next` refuses the call.
     fn invoke<'a>(

@@ -81,6 +81,29 @@ impl ReceiptSource {
 
 /// A hub: one value serves all its connections. Methods are registered with
 /// [`HubBuilder::method`]; this trait holds what happens around them.
+///
+/// ```
+/// use signalr::{Context, DisconnectReason, Hub, HubError};
+///
+/// struct Shop;
+///
+/// impl Hub for Shop {
+///     async fn on_connected(&self, context: &Context) -> Result<(), HubError> {
+///         if context.user_id().is_none() {
+///             return Err(HubError::new("customers only"));
+///         }
+///         context.clients().caller().send("Welcome", ()).await;
+///         Ok(())
+///     }
+///
+///     async fn on_disconnected(&self, context: &Context, reason: &DisconnectReason) {
+///         match reason {
+///             DisconnectReason::Graceful => println!("{} left", context.connection_id()),
+///             DisconnectReason::Error { message, .. } => println!("lost: {message}"),
+///         }
+///     }
+/// }
+/// ```
 pub trait Hub: Send + Sync + 'static {
     /// A client finished its handshake. No method of the client runs before
     /// this ends, and an error ends the connection: a

@@ -60,7 +60,8 @@ impl TransportKind {
     }
 }
 
-/// Serves a hub at a path and passes every other request on.
+/// Serves a hub at a path and passes every other request on: what
+/// [`HubServer::layer`] gives.
 #[derive(Debug, Clone)]
 pub struct HubLayer {
     hub: HubServer,

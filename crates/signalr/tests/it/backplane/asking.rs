@@ -1,9 +1,9 @@
 //! Client results of clients of the other node.
 
-use signalr::{BackplaneError, ConnectionId, InvokeError, protocol::HubProtocol};
+use signalr::{BackplaneError, ConnectionId, HubOptions, InvokeError, protocol::HubProtocol};
 
 use super::{Node, bus::Bus, impatient, two_nodes};
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 
 async fn asked_and_answered(protocol: HubProtocol) {
     let (_bus, a, b) = two_nodes().await;
@@ -68,8 +68,13 @@ async fn a_connection_that_no_node_has_does_not_exist() {
 #[tokio::test]
 async fn waiting_for_another_node_has_an_end() {
     let bus = std::sync::Arc::new(Bus::default());
-    let a = Node::start(&bus, impatient()).await;
-    let b = Node::start(&bus, impatient()).await;
+    let options = HubOptions {
+        // Subscriptions are in time, however slow the machine is.
+        backplane_timeout: PATIENCE,
+        ..impatient()
+    };
+    let a = Node::start(&bus, options.clone()).await;
+    let b = Node::start(&bus, options).await;
     let mut bob = Client::connect(b.address, "bob", HubProtocol::Json).await;
     let client = a.hub.context().client(bob.id);
     let answer = client.invoke::<String, _>("Question", ()).await;

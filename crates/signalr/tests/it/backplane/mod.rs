@@ -109,7 +109,7 @@ fn impatient() -> HubOptions {
     HubOptions {
         backplane_timeout: Duration::from_millis(50),
         remote_group_timeout: Duration::from_millis(50),
-        remote_result_timeout: Duration::from_millis(50),
+        remote_result_timeout: Duration::from_millis(500),
         ..HubOptions::default()
     }
 }
