@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use broker::LinkState;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -90,6 +91,8 @@ pub(crate) struct Health {
     pub(crate) slots: usize,
     pub(crate) analyser: &'static str,
     pub(crate) leaving: CancellationToken,
+    /// The connection that brings jobs, where a broker does.
+    pub(crate) broker: Option<Arc<LinkState>>,
     /// A question for jobs is answered within this time.
     pub(crate) longest_poll: Duration,
 }
@@ -155,12 +158,17 @@ impl Health {
     fn report(&self) -> Report {
         let began = Instant::now();
         let pulse = self.vitals.lock().clone();
-        let checks = [
+        let mut checks = vec![
             ("hub", self.hub_check(&pulse)),
             ("leaseLoop", self.lease_loop_check(&pulse)),
             ("breaker", self.breaker_check()),
             ("slots", self.slots_check()),
         ];
+        checks.extend(
+            self.broker
+                .as_ref()
+                .map(|link| ("consumer", consumer_check(link))),
+        );
         let verdict = checks.iter().map(|(_, (verdict, _))| *verdict).max();
         let verdict = verdict.unwrap_or(Verdict::Healthy);
         let checks: serde_json::Map<String, Value> = checks
@@ -239,4 +247,24 @@ impl Health {
             json!({ "total": self.slots, "inUse": self.attempts.len() }),
         )
     }
+}
+
+/// A worker whose consumer is not registered at the broker gets no jobs.
+fn consumer_check(link: &LinkState) -> (Verdict, Value) {
+    let report = link.report();
+    let verdict = match report.working_since {
+        Some(_) => Verdict::Healthy,
+        None => Verdict::Unhealthy,
+    };
+    let since = report
+        .working_since
+        .map(|since| since.elapsed().as_secs_f64());
+    let data = json!({
+        "registeredForSeconds": since,
+        "broken": report.broken,
+        "lastError": report.last_error,
+        "queued": report.depth,
+        "lostAcknowledgements": report.lost_acknowledgements,
+    });
+    (verdict, data)
 }

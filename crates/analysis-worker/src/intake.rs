@@ -18,7 +18,7 @@ use crate::{
     backoff::Backoff,
     health::Vitals,
     shutdown::Shutdown,
-    source::JobSource,
+    source::{JobSource, Taken},
 };
 
 /// An answer without jobs that comes sooner is followed by a pause, so that a
@@ -41,15 +41,18 @@ pub(crate) async fn run(
             () = shutdown.soft.cancelled() => None,
             free = free_slots(&slots) => free,
         }) else {
-            return;
+            return source.leave().await;
         };
         vitals.asking();
         let asked = Instant::now();
         let answer = tokio::select! {
             // Jobs that the hub leases at this very moment come to nobody: their
             // leases expire, and another worker gets them.
-            () = shutdown.soft.cancelled() => return,
-            answer = source.take(u32::try_from(free.num_permits()).unwrap_or(u32::MAX)) => answer,
+            () = shutdown.soft.cancelled() => None,
+            answer = source.take(u32::try_from(free.num_permits()).unwrap_or(u32::MAX)) => Some(answer),
+        };
+        let Some(answer) = answer else {
+            return source.leave().await;
         };
         let pause = match answer {
             Ok(jobs) => {
@@ -74,7 +77,7 @@ pub(crate) async fn run(
         match pause {
             None => backoff.reset(),
             Some(pause) => tokio::select! {
-                () = shutdown.soft.cancelled() => return,
+                () = shutdown.soft.cancelled() => return source.leave().await,
                 () = tokio::time::sleep(pause) => {}
             },
         }
@@ -91,12 +94,12 @@ async fn free_slots(slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 }
 
 fn start(
-    jobs: Vec<shared_dto::jobs::LeasedJob>,
+    jobs: Vec<Taken>,
     mut free: OwnedSemaphorePermit,
     attempts: &Arc<Attempts>,
     tasks: &TaskTracker,
 ) {
-    for job in jobs {
+    for Taken { job, receipt } in jobs {
         let Some(slot) = free.split(1) else {
             tracing::error!(
                 job = job.job_id,
@@ -114,7 +117,10 @@ fn start(
         let attempts = Arc::clone(attempts);
         tasks.spawn(
             async move {
-                attempt::run(&attempts, &job).await;
+                let done = attempt::run(&attempts, &job).await;
+                // The slot is free for what the next delivery brings, and the
+                // broker brings none before this one is settled.
+                receipt.settle(done).await;
                 drop(slot);
             }
             .instrument(span),

@@ -35,7 +35,7 @@ use crate::{
     health::{Health, Vitals},
     hub::Hub,
     shutdown::Shutdown,
-    source::{JobSource, LeaseSource},
+    source::{JobSource, LeaseSource, RabbitMq},
 };
 
 /// What the worker calls itself towards others.
@@ -56,6 +56,12 @@ pub enum RunError {
     /// The n8n analyser cannot be made.
     #[error("cannot talk to n8n")]
     N8n(#[from] ClientError),
+    /// The broker's settings cannot be used.
+    #[error("cannot use the broker")]
+    Broker(#[from] broker::SetupError),
+    /// The broker's queues are others than the worker needs.
+    #[error("cannot use the broker's queues")]
+    Queues(#[from] broker::Conflict),
     /// A task that the worker cannot be without has ended.
     #[error("the {0} ended by itself")]
     VitalTask(&'static str),
@@ -76,6 +82,10 @@ pub async fn run(
     let slots = slots(&config);
     let (vitals, tasks) = (Arc::new(Vitals::new()), TaskTracker::new());
     tracing::info!(analyser = analyser.name(), slots, "taking jobs");
+    // Cancelled when nothing is left to settle with the broker.
+    let settled = CancellationToken::new();
+    let _settled_at_last = settled.clone().drop_guard();
+    let (source, broker) = source(&config, &hub, slots, &shutdown, &settled)?;
 
     let health = Health {
         hub: Arc::clone(&hub),
@@ -84,6 +94,7 @@ pub async fn run(
         slots,
         analyser: analyser.name(),
         leaving: shutdown.soft.clone(),
+        broker: broker.as_ref().map(RabbitMq::state),
         longest_poll: config.worker.poll + config.hub.timeout * 2,
     };
     let stop_serving = CancellationToken::new();
@@ -94,11 +105,12 @@ pub async fn run(
         stop_serving.clone(),
     ));
 
-    let source = JobSource::Lease(LeaseSource::new(
-        Arc::clone(&hub),
-        worker_id(),
-        config.worker.poll,
-    ));
+    let mut connection = tokio::spawn(async move {
+        match broker {
+            Some(broker) => broker.run().await,
+            None => std::future::pending().await,
+        }
+    });
     let attempts = Arc::new(Attempts {
         hub,
         analyser,
@@ -112,32 +124,58 @@ pub async fn run(
         vitals,
         shutdown.clone(),
     ));
-    let broken = watch(&mut intake, &mut server, &shutdown).await;
+    let broken = watch(&mut intake, &mut server, &mut connection, &shutdown).await;
     drain(&tasks, config.worker.grace, &shutdown).await;
-    broken.map_or(Ok(()), |task| Err(RunError::VitalTask(task)))
+    settled.cancel();
+    if config.rabbitmq.url.is_some() && !connection.is_finished() {
+        // It says goodbye, so that the last settlements are on their way.
+        let _ = tokio::time::timeout(FAREWELL, &mut connection).await;
+    }
+    connection.abort();
+    broken.map_or(Ok(()), Err)
+}
+
+/// Where jobs come from, and what keeps the broker connected where there is one.
+fn source(
+    config: &Config,
+    hub: &Arc<Hub>,
+    slots: usize,
+    shutdown: &Shutdown,
+    settled: &CancellationToken,
+) -> Result<(JobSource, Option<RabbitMq>), RunError> {
+    let (id, poll) = (worker_id(), config.worker.poll);
+    let Some(broker) = config.rabbitmq.broker()? else {
+        let source = LeaseSource::new(Arc::clone(hub), id, poll);
+        return Ok((JobSource::Lease(source), None));
+    };
+    tracing::info!(broker = %broker.address(), "jobs come by the broker");
+    let (task, source) = RabbitMq::new(broker, hub, (id, slots, poll), shutdown, settled.clone());
+    Ok((JobSource::RabbitMq(source), Some(task)))
 }
 
 /// Waits for the soft shutdown, or starts it when a vital task ends by itself.
 async fn watch(
     intake: &mut JoinHandle<()>,
     server: &mut JoinHandle<()>,
+    connection: &mut JoinHandle<Result<(), broker::Conflict>>,
     shutdown: &Shutdown,
-) -> Option<&'static str> {
+) -> Option<RunError> {
     let ended = tokio::select! {
-        () = shutdown.soft.cancelled() => None,
-        _ = &mut *intake => Some("lease loop"),
-        _ = server => Some("health server"),
+        () = shutdown.soft.cancelled() => return None,
+        _ = &mut *intake => RunError::VitalTask("lease loop"),
+        _ = server => RunError::VitalTask("health server"),
+        ended = connection => match ended {
+            Ok(Err(conflict)) => conflict.into(),
+            _ => RunError::VitalTask("broker connection"),
+        },
     };
-    match ended {
-        // It ends because of the shutdown, at the same moment.
-        Some(_) if shutdown.soft.is_cancelled() => None,
-        Some(task) => {
-            tracing::error!(task, "a vital task ended by itself; leaving");
-            shutdown.soft.cancel();
-            Some(task)
-        }
-        None => None,
+    if shutdown.soft.is_cancelled() {
+        // It ended because of the shutdown, at the same moment.
+        return None;
     }
+    tracing::error!(task = %ended, "a vital task ended by itself; leaving");
+    shutdown.soft.cancel();
+    Some(ended)
 }
 
 /// Lets the attempts end within the grace, then makes them hand their jobs back.

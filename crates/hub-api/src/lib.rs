@@ -14,6 +14,7 @@ pub mod links;
 pub mod store;
 pub mod images;
 mod jobs;
+mod queue;
 pub mod delivery;
 pub mod hub;
 pub mod http;

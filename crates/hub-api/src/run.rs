@@ -17,6 +17,7 @@ use crate::{
     jobs::{self, ReadyJobs},
     lifecycle::{Shutdown, TaskEnd, Tasks},
     links::{Links, derive_key},
+    queue::Queue,
     serve::{self, Limits, Listeners},
     store::{Store, StoreError, StoreOptions, WriterTask},
 };
@@ -49,6 +50,9 @@ pub enum RunError {
     /// The database cannot be used.
     #[error("cannot open the database")]
     Store(#[from] StoreError),
+    /// The broker's settings cannot be used.
+    #[error("cannot use the broker")]
+    Broker(#[from] broker::SetupError),
     /// The hub's limits make no sense.
     #[error("cannot build the hub")]
     Hub(#[from] signalr::BuildError),
@@ -90,7 +94,8 @@ pub async fn run(
     announce(&config, address);
     let mut tasks = Tasks::new();
     let stops = Stops::default();
-    let (state, hub, writer) = build(Arc::clone(&config), shutdown.clone()).await?;
+    let queue = Queue::from_config(&config)?;
+    let (state, hub, writer) = build(Arc::clone(&config), shutdown.clone(), queue.as_ref()).await?;
     let store = state.store.clone();
     tasks.spawn(WRITER, writer);
     let keep_time = jobs::keep_time(
@@ -104,6 +109,9 @@ pub async fn run(
         "purge",
         jobs::purge(store.clone(), retention, stops.background.clone()),
     );
+    if let Some(queue) = &queue {
+        queue.spawn(&mut tasks, &store, &stops.background);
+    }
     listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
 
     let failed = tokio::select! {
@@ -160,6 +168,7 @@ fn announce(config: &Config, address: SocketAddr) {
 async fn build(
     config: Arc<Config>,
     shutdown: Shutdown,
+    queue: Option<&Queue>,
 ) -> Result<(AppState, signalr::HubServer, WriterTask), RunError> {
     let data_dir = config.data_dir.clone();
     tokio::fs::create_dir_all(&data_dir)
@@ -199,6 +208,7 @@ async fn build(
         store.clone(),
         images.clone(),
         delivery.clone(),
+        queue.map(Queue::status),
         shutdown.clone(),
     );
     let state = AppState {

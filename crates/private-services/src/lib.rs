@@ -15,12 +15,15 @@ mod family;
 mod owner;
 mod postgres;
 mod rabbitmq;
+mod amqp;
 mod redis;
 mod s3;
 mod ports;
 mod error;
 
+pub use amqp::AmqpClient;
 pub use error::Error;
+pub use lapin;
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use rabbitmq::RabbitMq;

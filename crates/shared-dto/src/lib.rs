@@ -13,6 +13,7 @@ pub mod analysis;
 pub mod notification;
 pub mod notify;
 pub mod jobs;
+pub mod queue;
 pub mod connection;
 pub mod problem;
 

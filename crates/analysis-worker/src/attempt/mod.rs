@@ -30,8 +30,9 @@ pub(crate) struct Attempts {
     pub(crate) hard: CancellationToken,
 }
 
-/// Makes one attempt at `job` and reports its outcome.
-pub(crate) async fn run(attempts: &Attempts, job: &LeasedJob) {
+/// Makes one attempt at `job` and reports its outcome. True when nothing is
+/// left to do here: the hub has the outcome, or the job is another's.
+pub(crate) async fn run(attempts: &Attempts, job: &LeasedJob) -> bool {
     tracing::info!(reply = job.reply.is_some(), "attempt begins");
     let lease = Lease::keep(Arc::clone(&attempts.hub), job);
     let analyser = Arc::clone(&attempts.analyser);
@@ -51,7 +52,7 @@ pub(crate) async fn run(attempts: &Attempts, job: &LeasedJob) {
         job,
         progress: lease.latest_progress(),
     };
-    report::report(&held, outcome, lease.lost(), &attempts.hard).await;
+    report::report(&held, outcome, lease.lost(), &attempts.hard).await
 }
 
 /// Runs an analysis such that its panic ends nothing but itself. Dropping the

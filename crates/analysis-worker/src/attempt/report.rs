@@ -36,13 +36,13 @@ pub(super) struct Held<'a> {
 }
 
 /// Reports `outcome`; returns when the hub has it, when the job is `lost`, or
-/// some seconds after `hard`.
+/// some seconds after `hard`, and then false.
 pub(super) async fn report(
     held: &Held<'_>,
     outcome: Outcome,
     lost: &CancellationToken,
     hard: &CancellationToken,
-) {
+) -> bool {
     // Ends when the attempt has lost its job, or when the worker must leave.
     let stop = lost.child_token();
     let told = tell(held, outcome, &stop);
@@ -63,6 +63,7 @@ pub(super) async fn report(
             tracing::warn!(
                 "the worker leaves before the hub had the outcome: the lease will expire"
             );
+            return false;
         }
         Err(Unsettled::Final(error)) if error.is_lost() => {
             tracing::info!(%error, "the outcome was dropped");
@@ -71,6 +72,7 @@ pub(super) async fn report(
             tracing::error!(%error, "the hub refuses the outcome for good");
         }
     }
+    true
 }
 
 async fn tell(

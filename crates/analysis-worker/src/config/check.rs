@@ -58,6 +58,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         problems.add("n8n.auth_header", "it is no name of an HTTP header");
     }
     check_ranges(config, problems);
+    config.rabbitmq.check(problems);
 }
 
 fn check_ranges(config: &Config, problems: &mut Problems) {

@@ -10,6 +10,7 @@ mod check;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use broker::BrokerConfig;
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -29,6 +30,8 @@ pub struct Config {
     pub hub: HubConfig,
     /// Slots and times of jobs.
     pub worker: WorkerConfig,
+    /// The broker that brings jobs, where there is one.
+    pub rabbitmq: BrokerConfig,
     /// Photos that come as an address.
     pub photo: PhotoConfig,
     /// The n8n analyser.

@@ -56,6 +56,17 @@ impl HubError {
         }
     }
 
+    /// Whether the hub refuses the worker rather than what it asks for: wrong
+    /// secret, or not on the allow-list. An operator can mend that.
+    pub(crate) fn is_about_the_worker(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => {
+                matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the job is no longer this attempt's: another has it, or it has
     /// ended and is gone.
     pub(crate) fn is_lost(&self) -> bool {

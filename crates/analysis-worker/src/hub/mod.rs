@@ -25,6 +25,7 @@ use shared_dto::{
     },
     notify::INTERNAL_SECRET_HEADER,
     problem::Problem,
+    queue::{ClaimRequest, ClaimResponse, OutsideResult},
 };
 
 pub(crate) use self::breaker::BreakerState;
@@ -36,6 +37,9 @@ use crate::{
     body::{self, BodyError},
     config::HubConfig,
 };
+
+/// A claim's answer holds one job, at most with the reply of an outside analyser.
+const LONGEST_CLAIM: usize = 8 * 1_024 * 1_024;
 
 /// Answers of the hub, but for photos, are short.
 const LONGEST_ANSWER: usize = 64 * 1_024;
@@ -109,6 +113,32 @@ impl Hub {
         let call = self.post("/internal/jobs/lease", request);
         let answer: LeaseResponse = parse(&self.exchange(call, timeout, LONGEST_LEASE).await?)?;
         Ok(answer.jobs)
+    }
+
+    /// Whether the hub is there and takes the secret.
+    pub(crate) async fn ping(&self) -> Result<(), HubError> {
+        let call = self.http.get(self.at("/internal/ping"));
+        self.exchange(call, self.timeout, LONGEST_ANSWER)
+            .await
+            .map(drop)
+    }
+
+    /// Takes the one job that a broker brought.
+    pub(crate) async fn claim(
+        &self,
+        job_id: i64,
+        request: &ClaimRequest,
+    ) -> Result<ClaimResponse, HubError> {
+        let call = self.post(&format!("/internal/jobs/{job_id}/claim"), request);
+        parse(&self.exchange(call, self.timeout, LONGEST_CLAIM).await?)
+    }
+
+    /// Brings an outside analyser's answer that came over the result queue.
+    pub(crate) async fn outside_result(&self, result: &OutsideResult) -> Result<(), HubError> {
+        let call = self.post("/internal/jobs/result", result);
+        self.exchange(call, self.timeout, LONGEST_ANSWER)
+            .await
+            .map(drop)
     }
 
     /// Keeps a lease alive.

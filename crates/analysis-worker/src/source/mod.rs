@@ -5,10 +5,12 @@
 //! and all that follows (heartbeats, outcome, fencing) knows nothing of it.
 
 mod lease;
+mod rabbitmq;
 
 use shared_dto::jobs::LeasedJob;
 
 pub(crate) use self::lease::LeaseSource;
+pub(crate) use self::rabbitmq::{RabbitMq, RabbitMqSource, Receipt};
 
 use crate::hub::HubError;
 
@@ -17,13 +19,38 @@ use crate::hub::HubError;
 pub(crate) enum JobSource {
     /// Taken from the hub over the internal link.
     Lease(LeaseSource),
+    /// Brought by RabbitMQ and claimed at the hub.
+    RabbitMq(RabbitMqSource),
+}
+
+/// A job that is this worker's, and what to settle once it is done with.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) job: LeasedJob,
+    pub(crate) receipt: Receipt,
 }
 
 impl JobSource {
     /// Waits for jobs, at most `free` of them; none may have come.
-    pub(crate) async fn take(&mut self, free: u32) -> Result<Vec<LeasedJob>, HubError> {
+    pub(crate) async fn take(&mut self, free: u32) -> Result<Vec<Taken>, HubError> {
         match self {
-            Self::Lease(source) => source.take(free).await,
+            Self::Lease(source) => {
+                let jobs = source.take(free).await?;
+                let without = |job| Taken {
+                    job,
+                    receipt: Receipt::none(),
+                };
+                Ok(jobs.into_iter().map(without).collect())
+            }
+            Self::RabbitMq(source) => source.take(free).await,
+        }
+    }
+
+    /// Gives back what it holds; no more is taken.
+    pub(crate) async fn leave(self) {
+        match self {
+            Self::Lease(_) => {}
+            Self::RabbitMq(source) => source.leave().await,
         }
     }
 }

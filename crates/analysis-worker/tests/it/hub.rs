@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use shared_dto::{
     UserId,
     jobs::{ATTEMPT_TOKEN_HEADER, HeartbeatRequest, LeaseRequest, LeasedJob, RetryRequest},
+    queue::{ClaimOutcome, ClaimRequest, ClaimResponse, OutsideResult},
 };
 use tokio::{net::TcpListener, sync::Notify, task::JoinSet, time::timeout};
 
@@ -30,6 +31,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Route {
     Lease,
+    Ping,
+    Claim,
+    Result,
     Heartbeat,
     Retry,
     Photo,
@@ -50,6 +54,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     Lease(LeaseRequest),
+    Claim(i64, ClaimRequest),
+    Result(OutsideResult),
     Heartbeat(i64, HeartbeatRequest),
     Retry(i64, RetryRequest),
     Photo,
@@ -68,6 +74,8 @@ pub(crate) enum Call {
 #[derive(Default)]
 struct Inner {
     queue: VecDeque<LeasedJob>,
+    /// Jobs that can be claimed, and by which token they were.
+    claimable: HashMap<i64, (LeasedJob, Option<String>)>,
     photos: HashMap<i64, Vec<u8>>,
     calls: Vec<Call>,
     /// Every call by its secret, done or not.
@@ -115,6 +123,9 @@ impl Hub {
     fn serve(&mut self, listener: TcpListener) {
         let router = Router::new()
             .route("/internal/jobs/lease", post(lease))
+            .route("/internal/ping", get(async || StatusCode::NO_CONTENT))
+            .route("/internal/jobs/{id}/claim", post(claim))
+            .route("/internal/jobs/result", post(outside_result))
             .route("/internal/jobs/{id}/heartbeat", post(heartbeat))
             .route("/internal/jobs/{id}/retry", post(retry))
             .route("/internal/analyses/{id}/image", get(photo))
@@ -149,6 +160,23 @@ impl Hub {
         inner.queue.push_back(job);
         drop(inner);
         self.shared.queued.notify_one();
+    }
+
+    /// A job that a broker's message may name, with an uploaded photo.
+    pub(crate) fn claimable(&self, job_id: i64, photo: Vec<u8>) {
+        let job = job(job_id);
+        let mut inner = self.shared.lock();
+        inner.photos.insert(job.analysis_id, photo);
+        inner.claimable.insert(job_id, (job, None));
+    }
+
+    /// The tokens by which `job_id` was claimed, one a call.
+    pub(crate) fn claims(&self, job_id: i64) -> Vec<String> {
+        let of = |call: &Call| match call {
+            Call::Claim(job, request) if *job == job_id => Some(request.token.clone()),
+            _ => None,
+        };
+        self.calls().iter().filter_map(of).collect()
     }
 
     /// The next calls of `route` fail like this, one fault a call.
@@ -254,6 +282,9 @@ async fn fail(State(shared): State<Shared>, request: Request, next: Next) -> Res
     let route = match request.uri().path() {
         "/internal/jobs/lease" => Route::Lease,
         "/internal/notify" => Route::Notify,
+        "/internal/ping" => Route::Ping,
+        "/internal/jobs/result" => Route::Result,
+        path if path.ends_with("/claim") => Route::Claim,
         path if path.ends_with("/heartbeat") => Route::Heartbeat,
         path if path.ends_with("/retry") => Route::Retry,
         path if path.ends_with("/image") => Route::Photo,
@@ -303,6 +334,40 @@ async fn lease(State(shared): State<Shared>, Json(request): Json<LeaseRequest>) 
         }
     });
     Json(json!({ "jobs": jobs.await.unwrap_or_default() })).into_response()
+}
+
+async fn claim(
+    State(shared): State<Shared>,
+    Path(job): Path<i64>,
+    Json(request): Json<ClaimRequest>,
+) -> Json<ClaimResponse> {
+    let token = request.token.clone();
+    shared.record(Call::Claim(job, request));
+    let without = |outcome| ClaimResponse { outcome, job: None };
+    let answer = match shared.lock().claimable.get_mut(&job) {
+        None => without(ClaimOutcome::Unknown),
+        Some((_, Some(other))) if *other != token => without(ClaimOutcome::Held),
+        Some((job, taken)) => {
+            *taken = Some(token.clone());
+            let job = LeasedJob {
+                token,
+                ..job.clone()
+            };
+            ClaimResponse {
+                outcome: ClaimOutcome::Claimed,
+                job: Some(job),
+            }
+        }
+    };
+    Json(answer)
+}
+
+async fn outside_result(
+    State(shared): State<Shared>,
+    Json(result): Json<OutsideResult>,
+) -> StatusCode {
+    shared.record(Call::Result(result));
+    StatusCode::ACCEPTED
 }
 
 async fn heartbeat(

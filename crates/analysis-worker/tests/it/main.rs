@@ -21,3 +21,4 @@ mod n8n_faults;
 mod leaving;
 mod health;
 mod process;
+mod rabbitmq;

@@ -52,6 +52,12 @@ impl Worker {
         }
     }
 
+    /// Waits until it has left by itself.
+    pub(crate) async fn ended(mut self) -> Result<(), RunError> {
+        let ended = timeout(PATIENCE, &mut self.running).await;
+        ended.expect("the worker does not end").unwrap()
+    }
+
     /// Asks it to leave and waits until it has.
     pub(crate) async fn leave(mut self) {
         self.shutdown.soft.cancel();

@@ -63,6 +63,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     database(config, problems);
     bucket(config, problems);
     numbers(config, problems);
+    config.rabbitmq.check(problems);
 }
 
 fn secrets(config: &Config, problems: &mut Problems) {
@@ -304,6 +305,21 @@ fn numbers(config: &Config, problems: &mut Problems) {
             jobs.deadline < jobs.lease,
             "jobs.deadline",
             "must not be shorter than jobs.lease",
+        ),
+        (
+            !(1..=10_000).contains(&config.relay.in_flight),
+            "relay.in_flight",
+            "must be 1 to 10000",
+        ),
+        (
+            config.relay.confirm_timeout < second,
+            "relay.confirm_timeout",
+            "must be at least a second",
+        ),
+        (
+            config.relay.republish_after < second,
+            "relay.republish_after",
+            "must be at least a second",
         ),
         (
             signalr.max_connections_per_user == 0,

@@ -11,6 +11,7 @@ mod check;
 
 use std::{path::PathBuf, time::Duration};
 
+use broker::BrokerConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use settings::duration;
@@ -49,6 +50,10 @@ pub struct Config {
     pub s3: S3Config,
     /// Leases and attempts.
     pub jobs: JobsConfig,
+    /// The broker that brings jobs to workers, where there is one.
+    pub rabbitmq: BrokerConfig,
+    /// How the broker is told of jobs.
+    pub relay: RelayConfig,
     /// The hub's SignalR limits.
     pub signalr: SignalRConfig,
     /// Names and retention of notifications.
@@ -255,6 +260,20 @@ pub struct JobsConfig {
     /// A job's life.
     #[serde(with = "duration")]
     pub deadline: Duration,
+}
+
+/// How the broker is told of jobs.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayConfig {
+    /// Messages that wait for their confirm at the same time.
+    pub in_flight: u32,
+    /// Until a message is confirmed.
+    #[serde(with = "duration")]
+    pub confirm_timeout: Duration,
+    /// A job that nobody claimed by then is announced again.
+    #[serde(with = "duration")]
+    pub republish_after: Duration,
 }
 
 /// The hub's SignalR limits.

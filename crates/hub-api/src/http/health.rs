@@ -17,7 +17,9 @@ use tokio::{sync::Mutex, time::timeout};
 use utoipa::ToSchema;
 
 use super::AppState;
-use crate::{delivery::Delivery, images::ImageStore, lifecycle::Shutdown, store::Store};
+use crate::{
+    delivery::Delivery, images::ImageStore, lifecycle::Shutdown, queue::QueueStatus, store::Store,
+};
 
 /// A check that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -74,6 +76,7 @@ pub(crate) struct Health {
     store: Store,
     images: ImageStore,
     delivery: Delivery,
+    queue: Option<Arc<QueueStatus>>,
     shutdown: Shutdown,
     last: Mutex<Option<(Instant, Arc<HealthReport>)>>,
 }
@@ -83,12 +86,14 @@ impl Health {
         store: Store,
         images: ImageStore,
         delivery: Delivery,
+        queue: Option<Arc<QueueStatus>>,
         shutdown: Shutdown,
     ) -> Self {
         Self {
             store,
             images,
             delivery,
+            queue,
             shutdown,
             last: Mutex::default(),
         }
@@ -111,6 +116,8 @@ impl Health {
             self.signalr()
         )
         .into();
+        let mut checks = Vec::from(checks);
+        checks.extend(self.broker());
         let status = checks
             .iter()
             .map(|check| check.status)
@@ -118,7 +125,7 @@ impl Health {
             .unwrap_or(HealthStatus::Healthy);
         let report = Arc::new(HealthReport {
             status,
-            checks: checks.into(),
+            checks,
             total_duration_ms: millis(start),
         });
         *last = Some((Instant::now(), Arc::clone(&report)));
@@ -190,6 +197,25 @@ impl Health {
             ),
             Err(_) => hanging("jobs", start),
         }
+    }
+
+    /// From memory. Without the broker jobs wait and nothing else does, so that
+    /// it is never worse than degraded.
+    fn broker(&self) -> Option<HealthCheck> {
+        let start = Instant::now();
+        let health = self.queue.as_ref()?.health();
+        let status = if health.works {
+            HealthStatus::Healthy
+        } else {
+            HealthStatus::Degraded
+        };
+        Some(check(
+            "broker",
+            status,
+            health.description,
+            start,
+            health.data,
+        ))
     }
 
     async fn signalr(&self) -> HealthCheck {

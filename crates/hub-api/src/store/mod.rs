@@ -40,6 +40,7 @@ pub mod log;
 pub mod analyses;
 pub mod jobs;
 pub mod timeline;
+pub mod announcing;
 mod admission;
 mod backoff;
 mod failure;
@@ -53,6 +54,7 @@ pub use analyses::{
     AnalysesPage, AnalysisRow, Created, Idempotency, NewAnalysis, OverlaySet, Photo, Pictures,
     image_path,
 };
+pub use announcing::{Announcement, Buried, Claim, Claimed, DeadLetter};
 pub use clock::{Clock, UnixMillis};
 pub use error::StoreError;
 pub use failure::FAILED_EVENT;

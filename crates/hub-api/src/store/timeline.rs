@@ -23,6 +23,8 @@ pub enum Happening {
     HandedBack,
     /// No sign of life came in time.
     LeaseExpired,
+    /// The broker could not deliver the job.
+    DeadLettered,
     /// The analysis ended with a result.
     Completed,
     /// The analysis ended without one.
@@ -37,7 +39,7 @@ pub enum Happening {
 
 impl Happening {
     /// All, for reading them back.
-    pub(in crate::store) const ALL: [Self; 13] = [
+    pub(in crate::store) const ALL: [Self; 14] = [
         Self::Uploaded,
         Self::Leased,
         Self::Progress,
@@ -46,6 +48,7 @@ impl Happening {
         Self::Retried,
         Self::HandedBack,
         Self::LeaseExpired,
+        Self::DeadLettered,
         Self::Completed,
         Self::Failed,
         Self::Logged,
@@ -76,6 +79,7 @@ impl Happening {
             Self::Retried => "retried",
             Self::HandedBack => "handed back",
             Self::LeaseExpired => "lease expired",
+            Self::DeadLettered => "dead-lettered",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Logged => "logged",

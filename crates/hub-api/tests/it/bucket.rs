@@ -1,5 +1,7 @@
 //! Images in an S3-compatible store.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use private_services::S3;
 use reqwest::Method;
 use serde_json::Value;

@@ -2,6 +2,7 @@
 
 mod harness;
 mod uploads;
+mod queue;
 mod requests;
 mod internal;
 mod bucket;

@@ -9,7 +9,6 @@ use crate::links::Callback;
 
 /// The attempt that the address was made for.
 fn attempt(state: &AppState, kind: Callback, job_id: i64, query: &Query) -> Result<u32, ApiError> {
-    let refused = || ApiError::new(Kind::FORBIDDEN, "The address is not valid, or no longer.");
     let number = query
         .integer("attempt")?
         .and_then(|number| u32::try_from(number).ok());
@@ -18,11 +17,27 @@ fn attempt(state: &AppState, kind: Callback, job_id: i64, query: &Query) -> Resu
     else {
         return Err(refused());
     };
-    let what = (kind, job_id, attempt);
+    opens(state, (kind, job_id, attempt), expires, signature)
+        .then_some(attempt)
+        .ok_or_else(refused)
+}
+
+/// The attempt whose `resultUrl` has these parameters, if it opens.
+pub(super) fn permitted(
+    state: &AppState,
+    job_id: i64,
+    (attempt, expires, signature): (u32, i64, String),
+) -> Option<u32> {
+    let what = (Callback::Result, job_id, attempt);
+    opens(state, what, expires, &signature).then_some(attempt)
+}
+
+fn opens(state: &AppState, what: (Callback, i64, u32), expires: i64, signature: &str) -> bool {
     let now = state.store.clock().now();
-    if state.links.opens_callback(what, expires, signature, now) {
-        Ok(attempt)
-    } else {
-        Err(refused())
-    }
+    state.links.opens_callback(what, expires, signature, now)
+}
+
+/// The address was not made here, was changed, or is too old.
+fn refused() -> ApiError {
+    ApiError::new(Kind::FORBIDDEN, "The address is not valid, or no longer.")
 }

@@ -14,12 +14,14 @@ use crate::{
         body::{self, Bounds},
         internal::notify::stale,
         params::{Id, Query},
+        problem::Kind,
     },
     links::Callback,
     store::Replied,
 };
 
-const LONGEST_BODY: usize = 1024 * 1024;
+/// Of an answer.
+pub(in crate::http) const LONGEST_BODY: usize = 1024 * 1024;
 
 /// Post the answer of an attempt
 ///
@@ -58,16 +60,30 @@ pub(crate) async fn callback_result(
         idle,
     };
     let bytes = body::read(&parts.headers, body, bounds).await?;
-    let text = String::from_utf8(bytes.into())
-        .ok()
-        .filter(|text| !text.contains('\0') && !text.trim().is_empty());
-    let text = text.ok_or_else(|| {
-        ApiError::invalid(
+    let text = String::from_utf8(bytes.into()).unwrap_or_default();
+    keep(&state, job_id, attempt, text).await
+}
+
+/// Stores an answer whose permission was checked.
+pub(in crate::http) async fn keep(
+    state: &AppState,
+    job_id: i64,
+    attempt: u32,
+    text: String,
+) -> Result<StatusCode, ApiError> {
+    if text.contains('\0') || text.trim().is_empty() {
+        return Err(ApiError::invalid(
             "body",
             "it is empty, not UTF-8, or holds U+0000",
             "the answer as UTF-8 text",
-        )
-    })?;
+        ));
+    }
+    if text.len() > LONGEST_BODY {
+        return Err(ApiError::new(
+            Kind::TOO_LARGE,
+            "The answer is longer than 1 MiB.",
+        ));
+    }
     match state.store.outside_reply(job_id, attempt, text).await? {
         Replied::Accepted => Ok(StatusCode::ACCEPTED),
         Replied::AlreadyEnded => Ok(StatusCode::OK),

@@ -59,15 +59,7 @@ pub(crate) async fn lease_jobs(
 
 fn check(request: &LeaseRequest) -> Result<(), ApiError> {
     let mut faults = Faults::default();
-    let id = &request.worker_id;
-    let plain = id.bytes().all(|byte| byte.is_ascii_graphic());
-    let good = plain && (1..=LONGEST_WORKER_ID).contains(&id.len());
-    faults.check(
-        good,
-        "workerId",
-        "it is no name",
-        "1 to 128 visible ASCII characters",
-    );
+    worker_id(&request.worker_id, &mut faults);
     let good = (1..=MOST_JOBS).contains(&request.max_jobs);
     faults.check(good, "maxJobs", "it is outside its range", "1 to 100");
     faults.check(
@@ -77,6 +69,13 @@ fn check(request: &LeaseRequest) -> Result<(), ApiError> {
         "0 to 30",
     );
     faults.into_result()
+}
+
+pub(super) fn worker_id(id: &str, faults: &mut Faults) {
+    let plain = id.bytes().all(|byte| byte.is_ascii_graphic());
+    let good = plain && (1..=LONGEST_WORKER_ID).contains(&id.len());
+    let accepted = "1 to 128 visible ASCII characters";
+    faults.check(good, "workerId", "it is no name", accepted);
 }
 
 async fn wait(state: &AppState, request: &LeaseRequest) -> Result<Vec<Lease>, StoreError> {
@@ -107,7 +106,7 @@ async fn wait(state: &AppState, request: &LeaseRequest) -> Result<Vec<Lease>, St
     }
 }
 
-fn leased_job(state: &AppState, lease: Lease) -> LeasedJob {
+pub(super) fn leased_job(state: &AppState, lease: Lease) -> LeasedJob {
     let callback = |kind| {
         state
             .links

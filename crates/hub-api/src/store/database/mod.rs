@@ -82,11 +82,11 @@ macro_rules! run {
 
 /// A row as a struct: its fields are the columns, in their order.
 macro_rules! columns {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        struct $name {
-            $($field: $kind),*
+        $vis struct $name {
+            $($vis $field: $kind),*
         }
 
         impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for $name

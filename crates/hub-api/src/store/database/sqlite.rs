@@ -120,13 +120,22 @@ async fn reader_pool(options: &StoreOptions, path: &Path) -> Result<SqlitePool, 
 /// The schema, one step a file. A step is never changed once released; an
 /// older binary runs on a newer schema (expand, then contract).
 fn migrations() -> Migrator {
-    let mut migrator = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "store".into(),
-        MigrationType::Simple,
-        include_str!("../../../migrations/sqlite/0001_store.sql").into_sql_str(),
-        false,
-    )]);
+    let step = |version, name: &'static str, sql: &'static str| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(vec![
+        step(
+            1,
+            "store",
+            include_str!("../../../migrations/sqlite/0001_store.sql"),
+        ),
+        step(
+            2,
+            "announcements",
+            include_str!("../../../migrations/sqlite/0002_announcements.sql"),
+        ),
+    ]);
     migrator.set_ignore_missing(true);
     migrator
 }

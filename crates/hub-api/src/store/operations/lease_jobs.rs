@@ -47,7 +47,7 @@ const TAKE: Sql = Sql {
     ),
 };
 
-columns!(JobRow {
+columns!(pub(super) JobRow {
     id: i64,
     token: String,
     attempt: i64,
@@ -68,7 +68,7 @@ static ANALYSES: LazyLock<RowsStatement> = LazyLock::new(|| {
     RowsStatement::new(&[Int], template)
 });
 
-columns!(AnalysisRow {
+columns!(pub(super) AnalysisRow {
     id: i64,
     user: String,
     crop_type: Option<String>,
@@ -134,7 +134,11 @@ impl Operation for LeaseJobs {
     }
 }
 
-fn lease(job: JobRow, analysis: AnalysisRow, lease_until: UnixMillis) -> Result<Lease, StoreError> {
+pub(super) fn lease(
+    job: JobRow,
+    analysis: AnalysisRow,
+    lease_until: UnixMillis,
+) -> Result<Lease, StoreError> {
     Ok(Lease {
         job_id: job.id,
         token: job.token,

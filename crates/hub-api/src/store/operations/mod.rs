@@ -3,6 +3,9 @@
 
 mod create_analysis;
 mod lease_jobs;
+mod announce;
+mod claim;
+mod bury;
 mod heartbeat;
 mod outside;
 mod retry;
@@ -13,6 +16,7 @@ mod acknowledge;
 mod purge;
 
 pub(in crate::store) use acknowledge::Acknowledge;
+pub(in crate::store) use announce::{AnnounceAgain, TakeAnnouncements};
 pub(in crate::store) use create_analysis::CreateAnalysis;
 pub(in crate::store) use expire::Expire;
 pub(in crate::store) use lease_jobs::LeaseJobs;

@@ -32,6 +32,21 @@ pub(in crate::store) async fn next_due(
     Ok(due.map(UnixMillis))
 }
 
+/// The CASE is that of the index `jobs_to_announce`, word for word.
+const NEXT_ANNOUNCEMENT: Sql = Sql::same(
+    "SELECT CASE WHEN announced_for = available_at THEN announce_again_at ELSE available_at END
+     FROM jobs WHERE state = 'queued'
+     ORDER BY CASE WHEN announced_for = available_at THEN announce_again_at ELSE available_at END
+     LIMIT 1",
+);
+
+pub(in crate::store) async fn next_announcement(
+    conn: Conn<'_>,
+) -> Result<Option<UnixMillis>, StoreError> {
+    let next: Option<(i64,)> = run!(conn, NEXT_ANNOUNCEMENT, [], fetch_optional)?;
+    Ok(next.map(|(at,)| UnixMillis(at)))
+}
+
 pub(in crate::store) async fn queue_stats(
     conn: Conn<'_>,
     now: UnixMillis,

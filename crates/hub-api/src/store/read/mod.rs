@@ -8,5 +8,5 @@ mod history;
 
 pub(in crate::store) use analyses::{analyses_of, analysis_of, pictures_of};
 pub(in crate::store) use history::history_of;
-pub(in crate::store) use jobs::{next_due, queue_stats};
+pub(in crate::store) use jobs::{next_announcement, next_due, queue_stats};
 pub(in crate::store) use log::{entries, epoch, make_epoch, stream_state};

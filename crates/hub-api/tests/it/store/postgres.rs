@@ -30,6 +30,8 @@ mod outside;
 mod crash;
 #[path = "explain.rs"]
 mod explain;
+#[path = "announcing.rs"]
+mod announcing;
 #[path = "model.rs"]
 mod model;
 #[path = "hubs.rs"]

@@ -137,13 +137,22 @@ async fn connect_patiently(options: &PgConnectOptions) -> Result<PgConnection, S
 /// older hub runs on a newer schema (expand, then contract). sqlx holds an
 /// advisory lock meanwhile, so that hubs that start together do not collide.
 fn migrations() -> Migrator {
-    let mut migrator = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "store".into(),
-        MigrationType::Simple,
-        include_str!("../../../../migrations/postgres/0001_store.sql").into_sql_str(),
-        false,
-    )]);
+    let step = |version, name: &'static str, sql: &'static str| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(vec![
+        step(
+            1,
+            "store",
+            include_str!("../../../../migrations/postgres/0001_store.sql"),
+        ),
+        step(
+            2,
+            "announcements",
+            include_str!("../../../../migrations/postgres/0002_announcements.sql"),
+        ),
+    ]);
     migrator.set_ignore_missing(true);
     migrator
 }

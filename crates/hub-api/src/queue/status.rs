@@ -1,0 +1,98 @@
+//! How the hub's side of the broker is, for health.
+
+use broker::{LinkReport, LinkState};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+/// What both tasks tell and health reads.
+#[derive(Debug, Default)]
+pub(crate) struct QueueStatus {
+    pub(super) relay: LinkState,
+    pub(super) dead_letters: LinkState,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    blocked: bool,
+    announced: u64,
+    refused: u64,
+    /// Why the last round did not bring everything to the broker.
+    trouble: Option<String>,
+    failed_by_letter: u64,
+    unreadable_letters: u64,
+}
+
+/// How it is, in words and figures.
+#[derive(Debug)]
+pub(crate) struct QueueHealth {
+    pub(crate) works: bool,
+    pub(crate) description: &'static str,
+    pub(crate) data: Value,
+}
+
+impl QueueStatus {
+    pub(super) fn blocked(&self, blocked: bool) {
+        self.counts.lock().blocked = blocked;
+    }
+
+    pub(super) fn published(&self, confirmed: usize, others: usize, trouble: Option<String>) {
+        let mut counts = self.counts.lock();
+        counts.announced += confirmed as u64;
+        counts.refused += others as u64;
+        counts.trouble = trouble;
+    }
+
+    pub(super) fn failed_by_letter(&self) {
+        self.counts.lock().failed_by_letter += 1;
+    }
+
+    pub(super) fn unreadable_letter(&self) {
+        self.counts.lock().unreadable_letters += 1;
+    }
+
+    pub(crate) fn health(&self) -> QueueHealth {
+        let (relay, letters) = (self.relay.report(), self.dead_letters.report());
+        let counts = self.counts.lock().clone();
+        let description = if relay.working_since.is_none() {
+            "The broker is away; jobs wait in the database"
+        } else if counts.blocked {
+            "The broker takes no messages (memory or disk alarm); jobs wait in the database"
+        } else if counts.trouble.is_some() {
+            "The broker does not take all messages; jobs wait in the database"
+        } else if letters.working_since.is_none() {
+            "Dead letters are not consumed"
+        } else {
+            "Jobs are announced"
+        };
+        let works = relay.working_since.is_some()
+            && letters.working_since.is_some()
+            && !counts.blocked
+            && counts.trouble.is_none();
+        let data = json!({
+            "announced": counts.announced,
+            "refused": counts.refused,
+            "trouble": counts.trouble,
+            "blocked": counts.blocked,
+            "relay": link(&relay),
+            "deadLetters": link(&letters),
+            "failedByDeadLetter": counts.failed_by_letter,
+            "unreadableDeadLetters": counts.unreadable_letters,
+        });
+        QueueHealth {
+            works,
+            description,
+            data,
+        }
+    }
+}
+
+fn link(report: &LinkReport) -> Value {
+    json!({
+        "connected": report.working_since.is_some(),
+        "forSeconds": report.working_since.map(|since| since.elapsed().as_secs()),
+        "broken": report.broken,
+        "lastError": report.last_error,
+        "queued": report.depth,
+    })
+}
