@@ -3,7 +3,9 @@
 //! bounded wait.
 
 use std::{
-    fmt, io,
+    fmt,
+    future::Future,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,12 +21,16 @@ use object_store::{
 };
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 
 use super::{ImageStoreError, MediaType, StoredImage, key};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A whole request, the body of a large photo included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A request that writes, with its body and its repetitions. Reading has no
+/// such limit: a photo is read as slowly as the phone that asked for it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two pieces of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request that failed is sent again within this time.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
 const RETRIES: usize = 3;
@@ -60,7 +66,8 @@ impl S3Images {
     pub(super) fn new(settings: &S3Settings) -> Result<Self, ImageStoreError> {
         let client = ClientOptions::new()
             .with_connect_timeout(CONNECT_TIMEOUT)
-            .with_timeout(REQUEST_TIMEOUT);
+            .with_timeout_disabled()
+            .with_read_timeout(READ_TIMEOUT);
         let retry = RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(100),
@@ -100,9 +107,8 @@ impl S3Images {
         let key = key::new(media_type)?;
         let attributes = Attributes::from_iter([(Attribute::ContentType, media_type.as_str())]);
         let options = PutOptions::from(attributes);
-        self.store
-            .put_opts(&self.place(&key), image.into(), options)
-            .await?;
+        let place = self.place(&key);
+        in_time(self.store.put_opts(&place, image.into(), options)).await?;
         Ok(key)
     }
 
@@ -128,8 +134,8 @@ impl S3Images {
         if key::read(key).is_none() {
             return;
         }
-        match self.store.delete(&self.place(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+        match in_time(self.store.delete(&self.place(key))).await {
+            Ok(()) | Err(ImageStoreError::S3(object_store::Error::NotFound { .. })) => {}
             Err(error) => {
                 tracing::warn!(image.key = key, %error, "an image could not be removed");
             }
@@ -142,15 +148,23 @@ impl S3Images {
             return Ok(());
         }
         let place = self.prefix.clone().join("probe");
-        self.store
-            .put(&place, Bytes::from_static(b"probe").into())
-            .await?;
+        in_time(self.store.put(&place, Bytes::from_static(b"probe").into())).await?;
         *self.probed.lock() = Some(Instant::now());
         Ok(())
     }
 
     fn place(&self, key: &str) -> Path {
         self.prefix.clone().join(key::folder(key)).join(key)
+    }
+}
+
+/// A write that takes too long has failed; it may have happened all the same.
+async fn in_time<T>(
+    write: impl Future<Output = object_store::Result<T>>,
+) -> Result<T, ImageStoreError> {
+    match timeout(WRITE_TIMEOUT, write).await {
+        Ok(written) => Ok(written?),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 
