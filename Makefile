@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz clean
+.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz autobahn idle-memory clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
@@ -43,6 +43,12 @@ bench: ## Run the benchmarks, and measure upload to event
 
 fuzz: ## Fuzz the parsers and the connection, MINUTES (10) each
 	@scripts/fuzz.sh $(or $(MINUTES),10)
+
+autobahn: ## Judge the WebSocket codec by Autobahn's test suite
+	@scripts/autobahn.sh
+
+idle-memory: ## Measure the memory of idle connections, HUB=--hub for those of hub-api
+	@scripts/idle-memory.sh $(HUB)
 
 clean: ## Remove what was built (not the data)
 	cargo clean

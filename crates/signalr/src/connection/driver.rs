@@ -281,8 +281,10 @@ impl Driver {
                 .map_err(TakeError::Violation)?;
             at += taken;
             match event {
-                None => {}
-                Some(Event::Data(data)) => self.take_bytes(data, cx).map_err(TakeError::Close)?,
+                None | Some(Event::Data { piece: [], .. }) => {}
+                Some(Event::Data { piece, .. }) => {
+                    self.take_bytes(piece, cx).map_err(TakeError::Close)?;
+                }
                 Some(Event::Ping(payload)) => beats.ping(payload),
                 Some(Event::Pong(payload)) => beats.pongs.push(payload.to_vec()),
                 Some(Event::Close) => return Ok(true),

@@ -2,12 +2,16 @@
 
 use super::{close_code, utf8::Utf8Checker};
 
-/// What the next bytes of a socket are. Frame borders of messages are not
-/// told: hub messages have their own framing.
+/// What the next bytes of a socket are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
-    /// A piece of a text or binary message, unmasked.
-    Data(&'a [u8]),
+    /// A piece of a message, unmasked. Hub messages have their own framing, so
+    /// a hub does not ask for the message's kind or end.
+    Data {
+        piece: &'a [u8],
+        text: bool,
+        ends: bool,
+    },
     /// A ping to be answered with the same payload.
     Ping(&'a [u8]),
     /// The answer to a ping.
@@ -125,7 +129,13 @@ impl Decoder {
                 return Err(NOT_UTF8);
             }
         }
-        Ok((taken, (length > 0).then_some(Event::Data(piece))))
+        let ends = whole && fin;
+        let event = (length > 0 || ends).then_some(Event::Data {
+            piece,
+            text: kind == Kind::Text,
+            ends,
+        });
+        Ok((taken, event))
     }
 
     fn control_event<'a>(
@@ -306,7 +316,7 @@ mod tests {
                 let (taken, event) = decoder.next(rest)?;
                 let (kind, payload) = match event {
                     None => (' ', Vec::new()),
-                    Some(Event::Data(data)) => ('d', data.to_vec()),
+                    Some(Event::Data { piece, .. }) => ('d', piece.to_vec()),
                     Some(Event::Ping(data)) => ('i', data.to_vec()),
                     Some(Event::Pong(data)) => ('o', data.to_vec()),
                     Some(Event::Close) => return Ok(events),
