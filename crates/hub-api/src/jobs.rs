@@ -7,7 +7,10 @@ use std::{convert::Infallible, time::Duration};
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Retention, Store, StoreError};
+use crate::{
+    config::NotificationsConfig,
+    store::{Retention, Store, StoreError},
+};
 
 /// Jobs that one round of expiry takes.
 const BATCH: u32 = 256;
@@ -99,13 +102,14 @@ async fn round(store: &Store) -> Result<Duration, StoreError> {
 /// Deletes what is kept no longer.
 pub(crate) async fn purge(
     store: Store,
-    log: Duration,
+    notifications: NotificationsConfig,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let retention = Retention {
-        idempotency: Duration::from_secs(24 * 60 * 60),
-        log,
+        log: notifications.retention,
+        entries_per_stream: notifications.max_per_user,
         batch: PURGE_BATCH,
+        ..Retention::default()
     };
     loop {
         let pause = match store.purge(retention).await {

@@ -14,7 +14,7 @@ use hub_api::{
     explain,
     lifecycle::{Shutdown, on_signals},
     serve::{Listeners, listen},
-    store::{Store, StoreOptions},
+    store::{LoggedEntry, Store, StoreOptions},
     telemetry,
 };
 use shared_dto::UserId;
@@ -40,6 +40,10 @@ enum Command {
         #[arg(long)]
         analysis: i64,
     },
+    /// Gives the notification log another epoch: after a backup was restored,
+    /// before the hubs are started, so that clients that have seen more than
+    /// the backup holds do not take their cursors for valid.
+    RenewEpoch,
     /// Prints a token for a user. In Development only.
     Token {
         /// Whose token it is.
@@ -82,6 +86,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve => Box::pin(serve()).await,
         Command::Explain { user, analysis } => explain(&user, analysis).await,
+        Command::RenewEpoch => renew_epoch().await,
         Command::Token { user, roles, hours } => {
             let lifetime = Duration::from_secs(hours * 60 * 60);
             print(&auth::mint(&Config::load()?, &user, &roles, lifetime)?)
@@ -116,6 +121,20 @@ async fn explain(user: &UserId, analysis: i64) -> anyhow::Result<()> {
         .context("cannot open the database")?;
     let timeline = explain::explain(&store, user, analysis).await?;
     print(&timeline.to_string())
+}
+
+/// Nothing may be running on the database meanwhile: a hub goes on with the
+/// epoch that it read when it started.
+async fn renew_epoch() -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let options = StoreOptions::on(config.database_location()?);
+    let hook = Box::new(|entries: &[LoggedEntry]| vec![0; entries.len()]);
+    let (store, _writer) = Store::open(options, hook)
+        .await
+        .context("cannot open the database")?;
+    let epoch = store.renew_epoch().await?;
+    store.close().await;
+    print(&format!("the notification log's epoch is now {epoch}"))
 }
 
 async fn healthcheck() -> anyhow::Result<()> {

@@ -104,10 +104,13 @@ pub async fn run(
         stops.background.clone(),
     );
     tasks.spawn("job clock", keep_time);
-    let retention = config.notifications.retention;
     tasks.spawn(
         "purge",
-        jobs::purge(store.clone(), retention, stops.background.clone()),
+        jobs::purge(
+            store.clone(),
+            config.notifications,
+            stops.background.clone(),
+        ),
     );
     if let Some(queue) = &queue {
         queue.spawn(&mut tasks, &store, &stops.background);

@@ -6,7 +6,10 @@ use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 
 use super::{Principal, Refusal, Verifier};
-use crate::http::ApiError;
+use crate::http::{ApiError, Kind};
+
+/// The role of operators.
+const ADMIN: &str = "Admin";
 
 /// The verified bearer of `Authorization: Bearer`. REST takes a token nowhere
 /// else: an address with a token in it ends in logs and histories.
@@ -26,6 +29,28 @@ where
             .and_then(|token| verifier.verify(token))
             .map_err(ApiError::unauthorized)?;
         Ok(Self(principal))
+    }
+}
+
+/// A caller with the role Admin.
+#[derive(Debug, Clone)]
+pub struct Admin(pub Principal);
+
+impl<S> FromRequestParts<S> for Admin
+where
+    S: Send + Sync,
+    Arc<Verifier>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
+        if principal.has_role(ADMIN) {
+            Ok(Self(principal))
+        } else {
+            let detail = "This needs the role Admin.";
+            Err(ApiError::new(Kind::FORBIDDEN, detail))
+        }
     }
 }
 

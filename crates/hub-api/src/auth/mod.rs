@@ -12,7 +12,7 @@ mod hub_gate;
 mod network;
 mod mint;
 
-pub use caller::Caller;
+pub use caller::{Admin, Caller};
 pub use claims::Principal;
 pub use hub_gate::hub_gate;
 pub(crate) use hub_gate::is_gated;

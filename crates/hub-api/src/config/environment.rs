@@ -120,6 +120,11 @@ pub(super) const TABLE: &[Variable] = &[
         "notifications.retention",
         Number,
     ),
+    (
+        "Notifications__MaxPerUser",
+        "notifications.max_per_user",
+        Number,
+    ),
     ("Receipts__Confirm", "receipts.confirm", Text),
     ("Cors__AllowedOrigins", "cors.allowed_origins", List),
     ("SignalR__AllowedOrigins", "cors.allowed_origins", List),

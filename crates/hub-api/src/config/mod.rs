@@ -299,6 +299,8 @@ pub struct NotificationsConfig {
     /// How long the log keeps an entry.
     #[serde(with = "duration")]
     pub retention: Duration,
+    /// How many entries the log keeps of a user; 0 sets no bound.
+    pub max_per_user: u32,
 }
 
 /// Which names of the analysis events are sent.

@@ -316,12 +316,13 @@ impl Delivery {
                 if !taken {
                     return;
                 }
-                handed.extend(entry.analysis_id.map(|analysis_id| Handed {
-                    analysis_id,
+                handed.push(Handed {
+                    stream: entry.stream.clone(),
+                    analysis_id: entry.analysis_id,
                     sequence: entry.sequence,
                     connections: 1,
                     at: serving.store.clock().now(),
-                }));
+                });
             }
             if !handed.is_empty() {
                 serving.store.record_handed(handed);

@@ -14,11 +14,13 @@ mod params;
 mod memory;
 mod analyses;
 mod notifications;
+mod admin;
 mod callbacks;
 mod internal;
 mod health;
 
 pub use problem::ApiError;
+pub(crate) use problem::Kind;
 pub use routes::{Routers, document, routers};
 pub use state::AppState;
 

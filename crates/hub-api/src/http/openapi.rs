@@ -29,6 +29,7 @@ use utoipa::{
     tags(
         (name = "analyses", description = "Uploading a photo, and what became of it"),
         (name = "notifications", description = "The caller's notification log"),
+        (name = "admin", description = "For operators, with the role Admin"),
         (name = "internal", description = "For workers and other services of the same system"),
         (name = "callbacks", description = "For outside analysers, at the signed addresses that they were given"),
         (name = "health", description = "What works"),

@@ -8,7 +8,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    AppState, analyses, callbacks, health, internal, layers, notifications,
+    AppState, admin, analyses, callbacks, health, internal, layers, notifications,
     openapi::{self, Rendered},
 };
 use crate::{auth::hub_gate, hub::plant_analysis};
@@ -37,6 +37,7 @@ fn rest() -> OpenApiRouter<AppState> {
         .routes(routes!(notifications::list::list_notifications))
         .routes(routes!(notifications::acknowledge::acknowledge))
         .routes(routes!(notifications::unread_count::unread_count))
+        .routes(routes!(admin::notification_log::notification_log))
         .routes(routes!(callbacks::progress::callback_progress))
         .routes(routes!(callbacks::result::callback_result))
         .routes(routes!(openapi::openapi_json))

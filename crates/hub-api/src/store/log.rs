@@ -18,6 +18,11 @@ impl Stream {
         Self(format!("user:{user}").into())
     }
 
+    /// A key as it is stored.
+    pub(in crate::store) fn from_row(key: String) -> Self {
+        Self(key.into())
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -160,6 +165,15 @@ impl StreamState {
     }
 }
 
+/// A stream that has entries beyond those that somebody knows of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamHead {
+    /// The stream.
+    pub stream: Stream,
+    /// Its newest sequence.
+    pub head: i64,
+}
+
 /// A page of the log, in order of the sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -223,10 +237,12 @@ pub struct Confirmation {
 /// An entry was handed to connections after its append: a replay, or a
 /// connection that had been away. What the delivery hook returns is recorded
 /// without this.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Handed {
-    /// The analysis that the entry is about.
-    pub analysis_id: i64,
+    /// Whose log the entry is in.
+    pub stream: Stream,
+    /// The analysis that the entry is about, whose timeline tells of it.
+    pub analysis_id: Option<i64>,
     /// The entry's sequence.
     pub sequence: i64,
     /// How many connections it was handed to.

@@ -41,6 +41,7 @@ pub mod analyses;
 pub mod jobs;
 pub mod timeline;
 pub mod announcing;
+pub mod deliveries;
 mod admission;
 mod backoff;
 mod failure;
@@ -56,12 +57,13 @@ pub use analyses::{
 };
 pub use announcing::{Announcement, Buried, Claim, Claimed, DeadLetter};
 pub use clock::{Clock, UnixMillis};
+pub use deliveries::{DeliveriesPage, Delivery, DeliveryFilter, DeliveryOutcome};
 pub use error::StoreError;
 pub use failure::FAILED_EVENT;
 pub use jobs::{Alive, Beat, Expired, Heartbeat, Lease, QueueStats, Replied, Retried, Retry};
 pub use log::{
     Append, Appended, Confirmation, Handed, LoggedEntry, NewNotification, OnCommitted, Outcome,
-    Page, ReceiptSource, Stream, StreamState, Terminal,
+    Page, ReceiptSource, Stream, StreamHead, StreamState, Terminal,
 };
 pub use options::{Location, PostgresAddress, Purged, Retention, StoreHealth, StoreOptions};
 pub use timeline::{AnalysisHistory, Happening, TimelineEntry};
@@ -438,6 +440,30 @@ impl Store {
         Ok(state)
     }
 
+    /// Those of the streams that have entries beyond the sequence that is known
+    /// of them: what a hub looks for that may have missed what another one
+    /// published. Streams are counted one by one and no entry is looked for by
+    /// its id, since ids do not become visible in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they could not be read.
+    pub async fn heads_beyond(
+        &self,
+        known: &[(Stream, i64)],
+    ) -> Result<Vec<StreamHead>, StoreError> {
+        self.read(async |conn| read::heads_beyond(conn, known).await)
+            .await
+    }
+
+    /// What was sent to whom and what became of it, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be read.
+    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveriesPage, StoreError> {
+        self.read(async |conn| read::deliveries(conn, filter).await)
+            .await
+    }
+
     /// Notes that devices have notifications. It only notes: the writer writes
     /// it with the next transaction or a little later, and a crash may lose
     /// it, which costs a repeat.
@@ -448,7 +474,16 @@ impl Store {
     /// Notes that logged entries were handed to connections. As lazy as
     /// [`confirm`](Self::confirm).
     pub fn record_handed(&self, handed: Vec<Handed>) {
-        self.shared.receipts.record_handed(handed);
+        let attempts = handed.iter().map(|handed| writer::Attempt {
+            stream: handed.stream.clone(),
+            sequence: handed.sequence,
+            at: handed.at,
+        });
+        self.shared.receipts.record_attempts(attempts);
+        let on_timelines = handed
+            .into_iter()
+            .filter(|handed| handed.analysis_id.is_some());
+        self.shared.receipts.record_handed(on_timelines);
     }
 
     /// A client saw everything up to `sequence`, or up to the head where that
@@ -486,12 +521,29 @@ impl Store {
         })
     }
 
+    /// Gives the log another epoch, so that no client takes its cursor for one
+    /// into this log: after a backup was restored, which lacks what clients
+    /// have seen. Hubs that are running go on with the old epoch. Gives the new one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn renew_epoch(&self) -> Result<Arc<str>, StoreError> {
+        self.submit(operations::RenewEpoch).await
+    }
+
     /// Deletes what is older than `retention` says, in one bounded batch.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be written.
     pub async fn purge(&self, retention: Retention) -> Result<Purged, StoreError> {
-        self.submit(operations::Purge { retention }).await
+        let crowded = match retention.entries_per_stream {
+            0 => Vec::new(),
+            most => {
+                self.read(async |conn| read::crowded_streams(conn, most, retention.batch).await)
+                    .await?
+            }
+        };
+        self.submit(operations::Purge { retention, crowded }).await
     }
 
     async fn submit<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {

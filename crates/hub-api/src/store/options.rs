@@ -134,6 +134,8 @@ pub struct Retention {
     pub idempotency: Duration,
     /// Log entries are kept this long.
     pub log: Duration,
+    /// A stream keeps at most this many entries; 0 sets no such bound.
+    pub entries_per_stream: u32,
     /// At most this many rows of each kind in one call.
     pub batch: u32,
 }
@@ -143,6 +145,7 @@ impl Default for Retention {
         Self {
             idempotency: IDEMPOTENCY_AT_LEAST,
             log: Duration::from_secs(90 * 24 * 60 * 60),
+            entries_per_stream: 0,
             batch: 500,
         }
     }

@@ -7,4 +7,6 @@ mod requests;
 mod internal;
 mod bucket;
 mod live;
+mod admin;
+mod database;
 mod store;

@@ -16,7 +16,7 @@ use sqlx::{
 pub(in crate::store) use postgres::{PostgresWriter, watch_jobs};
 pub(in crate::store) use rows::{Args, Kind, MAX_ROWS, RowsStatement};
 pub(in crate::store) use sqlite::SqliteWriter;
-pub(in crate::store) use transaction::Transaction;
+pub(in crate::store) use transaction::{Transaction, read_rows};
 
 use super::{Clock, StoreError, StoreOptions, UnixMillis, log::LoggedEntry, options::Location};
 

@@ -135,6 +135,11 @@ fn migrations() -> Migrator {
             "announcements",
             include_str!("../../../migrations/sqlite/0002_announcements.sql"),
         ),
+        step(
+            3,
+            "delivery",
+            include_str!("../../../migrations/sqlite/0003_delivery.sql"),
+        ),
     ]);
     migrator.set_ignore_missing(true);
     migrator

@@ -40,6 +40,11 @@ impl<'c> Transaction<'c> {
         }
     }
 
+    /// True where others write as well, and wait for its row locks.
+    pub(in crate::store) fn is_shared(&self) -> bool {
+        matches!(self.conn, Conn::Postgres(_))
+    }
+
     /// The connection, inside the transaction.
     pub(in crate::store) async fn conn(&mut self) -> Result<Conn<'_>, StoreError> {
         if !self.begun {
@@ -80,20 +85,7 @@ impl<'c> Transaction<'c> {
     {
         let role = if self.begun { Role::Plain } else { Role::Begin };
         self.begun = true;
-        Ok(match &mut self.conn {
-            Conn::Sqlite(conn) => {
-                let (sql, args) = statement.bind_sqlite(role, extra, items, bind);
-                sqlx::query_as_with(sql, args)
-                    .fetch_all(&mut **conn)
-                    .await?
-            }
-            Conn::Postgres(conn) => {
-                let (sql, args) = statement.bind_postgres(extra, items, bind);
-                sqlx::query_as_with(sql, args)
-                    .fetch_all(&mut **conn)
-                    .await?
-            }
-        })
+        fetch(self.conn.again(), (statement, role, extra), items, bind).await
     }
 
     /// Runs the statement over `items`, for its effect.
@@ -135,6 +127,50 @@ impl<'c> Transaction<'c> {
         }
         Ok(())
     }
+}
+
+/// Runs a statement over at most [`MAX_ROWS`] items.
+async fn fetch<T, R>(
+    conn: Conn<'_>,
+    (statement, role, extra): (&RowsStatement, Role, Option<i64>),
+    items: &[T],
+    bind: impl FnMut(&mut Args, &T),
+) -> Result<Vec<R>, StoreError>
+where
+    R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    Ok(match conn {
+        Conn::Sqlite(conn) => {
+            let (sql, args) = statement.bind_sqlite(role, extra, items, bind);
+            sqlx::query_as_with(sql, args).fetch_all(conn).await?
+        }
+        Conn::Postgres(conn) => {
+            let (sql, args) = statement.bind_postgres(extra, items, bind);
+            sqlx::query_as_with(sql, args).fetch_all(conn).await?
+        }
+    })
+}
+
+/// Reads with a statement over `items`, outside of a transaction.
+pub(in crate::store) async fn read_rows<T, R>(
+    mut conn: Conn<'_>,
+    statement: &RowsStatement,
+    items: &[T],
+    bind: impl FnMut(&mut Args, &T) + Copy,
+) -> Result<Vec<R>, StoreError>
+where
+    R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    // PostgreSQL takes any number of rows at once.
+    let most = match conn {
+        Conn::Sqlite(_) => MAX_ROWS,
+        Conn::Postgres(_) => items.len().max(1),
+    };
+    let mut rows = Vec::new();
+    for chunk in items.chunks(most) {
+        rows.append(&mut fetch(conn.again(), (statement, Role::Plain, None), chunk, bind).await?);
+    }
+    Ok(rows)
 }
 
 async fn control(conn: &mut Conn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {

@@ -14,6 +14,7 @@ mod fail_analysis;
 mod set_overlay;
 mod acknowledge;
 mod purge;
+mod renew_epoch;
 
 pub(in crate::store) use acknowledge::Acknowledge;
 pub(in crate::store) use announce::{AnnounceAgain, TakeAnnouncements};
@@ -22,4 +23,5 @@ pub(in crate::store) use expire::Expire;
 pub(in crate::store) use lease_jobs::LeaseJobs;
 pub(in crate::store) use outside::{OutsideProgress, OutsideReply};
 pub(in crate::store) use purge::Purge;
+pub(in crate::store) use renew_epoch::RenewEpoch;
 pub(in crate::store) use set_overlay::SetOverlay;

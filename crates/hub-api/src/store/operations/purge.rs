@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use crate::store::{
-    Purged, Retention, StoreError, UnixMillis,
+    Purged, Retention, StoreError, StreamHead, UnixMillis,
     database::{
         Kind::{Int, Text},
         RowsStatement, Sql, run,
@@ -16,6 +16,8 @@ use crate::store::{
 #[derive(Debug)]
 pub(in crate::store) struct Purge {
     pub(in crate::store) retention: Retention,
+    /// Streams that had more entries than they keep, when it was looked.
+    pub(in crate::store) crowded: Vec<StreamHead>,
 }
 
 impl Operation for Purge {
@@ -29,16 +31,25 @@ impl Operation for Purge {
         let Retention {
             idempotency,
             log,
+            entries_per_stream,
             batch,
         } = self.retention;
         let keys_before = work.now - idempotency.max(IDEMPOTENCY_AT_LEAST);
         let idempotency_keys = purge_keys(work, keys_before, batch).await?;
-        let log_entries = purge_log(work, work.now - log, batch).await?;
+        let mut log_entries = purge_log(work, work.now - log, batch).await?;
+        // Not both at once: each locks its streams in the order of their keys.
+        if log_entries == 0 && !self.crowded.is_empty() {
+            let most = i64::from(entries_per_stream);
+            log_entries = purge_crowded(work, &self.crowded, most, batch).await?;
+        }
         let full = u64::from(batch);
         Ok(Purged {
             idempotency_keys,
             log_entries,
-            more: idempotency_keys >= full || log_entries >= full,
+            more: idempotency_keys >= full
+                || log_entries >= full
+                || self.crowded.len() as u64 >= full
+                || (log_entries > 0 && !self.crowded.is_empty()),
         })
     }
 }
@@ -124,4 +135,47 @@ async fn purge_log(work: &mut Work<'_>, before: UnixMillis, batch: u32) -> Resul
         [last],
         execute
     )?)
+}
+
+const OLDEST_OF: Sql = Sql::same("SELECT oldest FROM streams WHERE stream = $1");
+
+const DELETE_BELOW: Sql = Sql::same("DELETE FROM log WHERE stream = $1 AND sequence < $2");
+
+/// Deletes what the streams have too much, at most `room` entries in all.
+async fn purge_crowded(
+    work: &mut Work<'_>,
+    crowded: &[StreamHead],
+    most: i64,
+    room: u32,
+) -> Result<u64, StoreError> {
+    let mut crowded: Vec<&StreamHead> = crowded.iter().collect();
+    crowded.sort_unstable_by(|a, b| a.stream.cmp(&b.stream));
+    let mut room = i64::from(room);
+    let mut deleted = 0;
+    for StreamHead { stream, head } in crowded {
+        let found: Option<(i64,)> = run!(
+            work.tx.conn().await?,
+            OLDEST_OF,
+            [stream.as_str()],
+            fetch_optional
+        )?;
+        let Some((oldest,)) = found else { continue };
+        let kept = (head - most + 1).min(oldest + room);
+        if kept <= oldest {
+            continue;
+        }
+        room -= kept - oldest;
+        work.tx
+            .execute_rows(&RAISE_OLDEST, &[stream], |args, stream| {
+                args.push(stream.to_arc()).push(kept);
+            })
+            .await?;
+        deleted += run!(
+            work.tx.conn().await?,
+            DELETE_BELOW,
+            [stream.as_str(), kept],
+            execute
+        )?;
+    }
+    Ok(deleted)
 }

@@ -1,10 +1,14 @@
 //! The notification log.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::store::{
-    LoggedEntry, Page, StoreError, Stream, StreamState, UnixMillis,
-    database::{Conn, Sql, run},
+    LoggedEntry, Page, StoreError, Stream, StreamHead, StreamState, UnixMillis,
+    database::{
+        Conn,
+        Kind::{Int, Text},
+        RowsStatement, Sql, read_rows, run,
+    },
     decode::random_hex,
 };
 
@@ -27,6 +31,17 @@ const ENTRIES: Sql = Sql::same(
      FROM streams s LEFT JOIN log l ON l.stream = s.stream AND l.sequence > $1
      WHERE s.stream = $2 ORDER BY l.sequence LIMIT $3",
 );
+
+static BEYOND: LazyLock<RowsStatement> = LazyLock::new(|| {
+    let template = Sql::same(
+        "SELECT s.stream, s.head FROM {rows} v CROSS JOIN streams s
+         WHERE s.stream = v.column1 AND s.head > v.column2",
+    );
+    RowsStatement::new(&[Text, Int], template)
+});
+
+const CROWDED: Sql =
+    Sql::same("SELECT stream, head FROM streams WHERE head - oldest >= $1 LIMIT $2");
 
 /// A stream without entries above the asked one gives one row without an entry.
 type EntryRow = (
@@ -79,6 +94,41 @@ pub(in crate::store) async fn entries(
             .filter_map(|row| entry(row, stream))
             .collect(),
     })
+}
+
+/// Those of the streams that have entries beyond the given sequence.
+pub(in crate::store) async fn heads_beyond(
+    conn: Conn<'_>,
+    known: &[(Stream, i64)],
+) -> Result<Vec<StreamHead>, StoreError> {
+    let rows = read_rows(conn, &BEYOND, known, |args, (stream, sequence)| {
+        args.push(stream.to_arc()).push(*sequence);
+    });
+    Ok(heads(rows.await?))
+}
+
+/// Streams with more than `most` entries. It looks at every stream.
+pub(in crate::store) async fn crowded_streams(
+    conn: Conn<'_>,
+    most: u32,
+    limit: u32,
+) -> Result<Vec<StreamHead>, StoreError> {
+    let bounds = [i64::from(most), i64::from(limit)];
+    Ok(heads(run!(
+        conn,
+        CROWDED,
+        [bounds[0], bounds[1]],
+        fetch_all
+    )?))
+}
+
+fn heads(rows: Vec<(String, i64)>) -> Vec<StreamHead> {
+    rows.into_iter()
+        .map(|(stream, head)| StreamHead {
+            stream: Stream::from_row(stream),
+            head,
+        })
+        .collect()
 }
 
 /// A stream that was never written to has no row.

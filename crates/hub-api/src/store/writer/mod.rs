@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(in crate::store) use ending::Ending;
 pub(in crate::store) use queue::{Operation, Queues, queues};
-pub(in crate::store) use receipts::{Receipts, confirm_now};
+pub(in crate::store) use receipts::{Attempt, Receipts, confirm_now};
 pub(in crate::store) use work::{Draft, Work};
 
 use super::{
@@ -280,13 +280,24 @@ impl Writer {
             .filter(|entry| endings.contains(&entry.notification_id))
             .filter_map(|entry| {
                 Some(Handed {
-                    analysis_id: entry.analysis_id?,
+                    stream: entry.stream.clone(),
+                    analysis_id: Some(entry.analysis_id?),
                     sequence: entry.sequence,
                     connections: connections(entry.notification_id),
                     at: now,
                 })
             });
         self.shared.receipts.record_handed(endings);
+        let taken = entries
+            .iter()
+            .zip(&handed)
+            .filter(|(_, connections)| **connections > 0)
+            .map(|(entry, _)| Attempt {
+                stream: entry.stream.clone(),
+                sequence: entry.sequence,
+                at: now,
+            });
+        self.shared.receipts.record_attempts(taken);
         answer_batch(&mut batch.appends, connections);
         for operation in batch.operations.drain(..) {
             operation.settle(Ok(()));

@@ -5,7 +5,10 @@
 //! Losing them in a crash costs a repeated delivery, so they are never worth
 //! a transaction each.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::LazyLock,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -19,8 +22,9 @@ use crate::store::{
     },
 };
 
-/// Notes beyond this many are dropped: they are for the operator's eye only.
-const MAX_HANDED: usize = 8192;
+/// Notes beyond this many of each kind are dropped: they are for the
+/// operator's eye only.
+const MAX_NOTES: usize = 8192;
 
 /// What is noted and not yet written.
 #[derive(Debug, Default)]
@@ -35,7 +39,17 @@ struct Noted {
     /// The highest confirmation of each stream; as many as there are streams
     /// with live connections.
     confirmed: HashMap<Stream, Mark>,
+    /// For timelines.
     handed: Vec<Handed>,
+    attempts: Vec<Attempt>,
+}
+
+/// An entry was handed to connections of its user.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Attempt {
+    pub(in crate::store) stream: Stream,
+    pub(in crate::store) sequence: i64,
+    pub(in crate::store) at: UnixMillis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +65,15 @@ struct Mark {
 pub(in crate::store) struct Share {
     confirmed: Vec<(Stream, Mark)>,
     handed: Vec<Handed>,
+    attempts: Vec<Attempt>,
+}
+
+/// The attempts of one entry.
+struct Counted<'s> {
+    stream: &'s Stream,
+    sequence: i64,
+    count: i64,
+    last: UnixMillis,
 }
 
 impl Receipts {
@@ -77,11 +100,21 @@ impl Receipts {
         self.tell(&noted, was_empty);
     }
 
+    /// Notes for timelines that entries were handed on.
     pub(in crate::store) fn record_handed(&self, handed: impl IntoIterator<Item = Handed>) {
         let mut noted = self.noted.lock();
         let was_empty = noted.is_empty();
-        let room = MAX_HANDED.saturating_sub(noted.handed.len());
+        let room = MAX_NOTES.saturating_sub(noted.handed.len());
         noted.handed.extend(handed.into_iter().take(room));
+        self.tell(&noted, was_empty);
+    }
+
+    /// Notes that entries were handed on.
+    pub(in crate::store) fn record_attempts(&self, attempts: impl IntoIterator<Item = Attempt>) {
+        let mut noted = self.noted.lock();
+        let was_empty = noted.is_empty();
+        let room = MAX_NOTES.saturating_sub(noted.attempts.len());
+        noted.attempts.extend(attempts.into_iter().take(room));
         self.tell(&noted, was_empty);
     }
 
@@ -108,7 +141,8 @@ impl Receipts {
             confirmed: confirmed
                 .map(|(stream, mark)| (stream.clone(), *mark))
                 .collect(),
-            handed: noted.handed.iter().take(MAX_ROWS).copied().collect(),
+            handed: noted.handed.iter().take(MAX_ROWS).cloned().collect(),
+            attempts: noted.attempts.iter().take(MAX_ROWS).cloned().collect(),
         }
     }
 
@@ -122,34 +156,44 @@ impl Receipts {
             }
         }
         noted.handed.drain(..share.handed.len());
-        noted.confirmed.len() + noted.handed.len()
+        noted.attempts.drain(..share.attempts.len());
+        noted.confirmed.len() + noted.handed.len() + noted.attempts.len()
     }
 }
 
 impl Noted {
     fn is_empty(&self) -> bool {
-        self.confirmed.is_empty() && self.handed.is_empty()
+        self.confirmed.is_empty() && self.handed.is_empty() && self.attempts.is_empty()
     }
 }
 
-/// In PostgreSQL the streams' rows are locked first, in the order of their
-/// keys, as those who append do.
-static CONFIRM_ENTRIES: LazyLock<RowsStatement> = LazyLock::new(|| {
+/// In the order of their keys, as those who append lock them. SQLite has no
+/// row locks and no use for them.
+static LOCK_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
     let template = Sql {
-        sqlite: "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
-            FROM {rows} v CROSS JOIN streams s
-            WHERE s.stream = v.column1 AND log.stream = s.stream
-              AND log.sequence > s.confirmed AND log.sequence <= v.column2",
-        postgres: "WITH s AS MATERIALIZED (
-                SELECT s.stream, s.confirmed, v.column2, v.column3, v.column4
-                FROM {rows} v JOIN streams s ON s.stream = v.column1
-                ORDER BY s.stream FOR UPDATE OF s)
-            UPDATE log SET confirmed_at = s.column3, receipt_source = s.column4
-            FROM s
-            WHERE log.stream = s.stream
-              AND log.sequence > s.confirmed AND log.sequence <= s.column2",
+        sqlite: "SELECT column1 FROM {rows} v WHERE FALSE",
+        postgres: "SELECT s.stream FROM {rows} v JOIN streams s ON s.stream = v.column1
+            ORDER BY s.stream FOR UPDATE OF s",
     };
+    RowsStatement::new(&[Text], template)
+});
+
+static CONFIRM_ENTRIES: LazyLock<RowsStatement> = LazyLock::new(|| {
+    let template = Sql::same(
+        "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
+         FROM {rows} v CROSS JOIN streams s
+         WHERE s.stream = v.column1 AND log.stream = s.stream
+           AND log.sequence > s.confirmed AND log.sequence <= v.column2",
+    );
     RowsStatement::new(&[Text, Int, Int, Text], template)
+});
+
+static COUNT_ATTEMPTS: LazyLock<RowsStatement> = LazyLock::new(|| {
+    let template = Sql::same(
+        "UPDATE log SET attempts = attempts + v.column3, attempted_at = v.column4
+         FROM {rows} v WHERE log.stream = v.column1 AND log.sequence = v.column2",
+    );
+    RowsStatement::new(&[Text, Int, Int, Int], template)
 });
 
 static CONFIRM_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
@@ -166,11 +210,64 @@ static CONFIRM_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
 
 impl Share {
     pub(in crate::store) fn is_empty(&self) -> bool {
-        self.confirmed.is_empty() && self.handed.is_empty()
+        self.confirmed.is_empty() && self.handed.is_empty() && self.attempts.is_empty()
+    }
+
+    /// What this transaction confirms was sent, and need not be counted as well.
+    fn unconfirmed_attempts(&self) -> Vec<Counted<'_>> {
+        let confirmed: HashMap<&Stream, i64> = self
+            .confirmed
+            .iter()
+            .map(|(stream, mark)| (stream, mark.sequence))
+            .collect();
+        let mut counted: BTreeMap<(&Stream, i64), Counted<'_>> = BTreeMap::new();
+        for Attempt {
+            stream,
+            sequence,
+            at,
+        } in &self.attempts
+        {
+            let mark = confirmed.get(stream);
+            if mark.is_some_and(|mark| mark >= sequence) {
+                continue;
+            }
+            let known = counted.entry((stream, *sequence)).or_insert(Counted {
+                stream,
+                sequence: *sequence,
+                count: 0,
+                last: *at,
+            });
+            known.count += 1;
+            known.last = known.last.max(*at);
+        }
+        counted.into_values().collect()
     }
 
     /// Writes the share. The marks only grow and never pass the head.
     pub(in crate::store) async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let attempts = self.unconfirmed_attempts();
+        if work.tx.is_shared() {
+            let streams: BTreeSet<&Stream> = self
+                .confirmed
+                .iter()
+                .map(|(stream, _)| stream)
+                .chain(attempts.iter().map(|counted| counted.stream))
+                .collect();
+            let streams: Vec<&Stream> = streams.into_iter().collect();
+            work.tx
+                .execute_rows(&LOCK_STREAMS, &streams, |args, stream| {
+                    args.push(stream.to_arc());
+                })
+                .await?;
+        }
+        work.tx
+            .execute_rows(&COUNT_ATTEMPTS, &attempts, |args, counted| {
+                args.push(counted.stream.to_arc())
+                    .push(counted.sequence)
+                    .push(counted.count)
+                    .push(counted.last.0);
+            })
+            .await?;
         work.tx
             .execute_rows(&CONFIRM_ENTRIES, &self.confirmed, |args, (stream, mark)| {
                 args.push(stream.to_arc())
@@ -189,7 +286,9 @@ impl Share {
                 1 => format!("sequence {} to 1 connection", handed.sequence),
                 n => format!("sequence {} to {n} connections", handed.sequence),
             };
-            work.note_at(handed.at, handed.analysis_id, Happening::Handed, detail);
+            if let Some(analysis_id) = handed.analysis_id {
+                work.note_at(handed.at, analysis_id, Happening::Handed, detail);
+            }
         }
         Ok(())
     }
@@ -208,7 +307,7 @@ pub(in crate::store) async fn confirm_now(
     };
     let share = Share {
         confirmed: vec![(stream.clone(), mark)],
-        handed: Vec::new(),
+        ..Share::default()
     };
     share.write(work).await
 }

@@ -179,6 +179,7 @@ async fn what_is_purged_is_named_missing_and_sequences_go_on() {
         idempotency: seconds(1),
         log: seconds(hours * 3600),
         batch,
+        ..Retention::default()
     };
     assert_eq!(
         db.store.purge(retention(2, 10)).await.unwrap().log_entries,

@@ -32,6 +32,8 @@ mod crash;
 mod explain;
 #[path = "announcing.rs"]
 mod announcing;
+#[path = "deliveries.rs"]
+mod deliveries;
 #[path = "model.rs"]
 mod model;
 #[path = "hubs.rs"]

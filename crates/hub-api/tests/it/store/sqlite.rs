@@ -31,6 +31,8 @@ mod crash;
 mod explain;
 #[path = "announcing.rs"]
 mod announcing;
+#[path = "deliveries.rs"]
+mod deliveries;
 #[path = "model.rs"]
 mod model;
 #[path = "file.rs"]

@@ -1,6 +1,22 @@
 //! A commit whose answer was lost: was it carried out?
+//!
+//! A server that crashed may give a lost transaction's id, and its
+//! notification ids, to another one. So the transaction's state only tells
+//! whether to wait, and the log itself whether the entries are in it.
 
-use crate::store::LoggedEntry;
+use std::collections::HashMap;
+
+use sqlx::{PgConnection, postgres::PgDatabaseError};
+
+use crate::store::{LoggedEntry, StoreError};
+
+const STATE: &str = "SELECT pg_xact_status($1::text::xid8)";
+
+/// The id was never given, or its giving was lost in a crash
+/// (`invalid_parameter_value`).
+const NO_SUCH_TRANSACTION: &str = "22023";
+
+const LOGGED: &str = "SELECT id, stream, sequence, payload FROM log WHERE id = ANY($1)";
 
 /// What is known of the transaction under way, should its connection be lost.
 #[derive(Debug, Default)]
@@ -39,12 +55,51 @@ impl Doubt {
             .is_some_and(|entries| !entries.is_empty())
     }
 
-    pub(super) fn transaction(&self) -> &str {
-        &self.transaction
+    /// Those of its entries that are in the log; nothing while the
+    /// transaction is still in progress.
+    pub(super) async fn ask(
+        &self,
+        conn: &mut PgConnection,
+    ) -> Result<Option<Vec<LoggedEntry>>, StoreError> {
+        let state = sqlx::query_scalar::<_, Option<String>>(STATE)
+            .bind(&self.transaction)
+            .fetch_one(&mut *conn)
+            .await;
+        match state {
+            Ok(Some(state)) if state == "in progress" => return Ok(None),
+            Ok(_) => {}
+            Err(error) if is_no_such_transaction(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let pending = self.pending.as_deref().unwrap_or_default();
+        let ids: Vec<i64> = pending.iter().map(|entry| entry.notification_id).collect();
+        let logged: Vec<(i64, String, i64, String)> =
+            sqlx::query_as(LOGGED).bind(ids).fetch_all(conn).await?;
+        let logged: HashMap<i64, (String, i64, String)> = logged
+            .into_iter()
+            .map(|(id, stream, sequence, payload)| (id, (stream, sequence, payload)))
+            .collect();
+        let is_logged = |entry: &&LoggedEntry| {
+            logged
+                .get(&entry.notification_id)
+                .is_some_and(|(stream, sequence, payload)| {
+                    *stream == entry.stream.as_str()
+                        && *sequence == entry.sequence
+                        && *payload == *entry.payload
+                })
+        };
+        Ok(Some(pending.iter().filter(is_logged).cloned().collect()))
     }
 
-    /// The doubt is over; its entries.
-    pub(super) fn over(&mut self) -> Vec<LoggedEntry> {
-        self.pending.take().unwrap_or_default()
+    /// The doubt is over.
+    pub(super) fn over(&mut self) {
+        self.pending = None;
     }
+}
+
+fn is_no_such_transaction(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .is_some_and(|error| error.code() == NO_SUCH_TRANSACTION)
 }

@@ -112,28 +112,19 @@ impl PostgresWriter {
         &mut self,
     ) -> Result<Vec<LoggedEntry>, StoreError> {
         let conn = connected(&mut self.conn, &self.connect, self.patience).await?;
-        let asked = sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)")
-            .bind(self.doubt.transaction())
-            .fetch_one(conn);
-        let status: Option<String> = match timeout(self.patience, asked).await {
-            Ok(Ok(status)) => status,
-            Ok(Err(error)) => {
-                self.conn = None;
-                return Err(error.into());
-            }
-            Err(_) => {
-                self.conn = None;
-                return Err(StoreError::TimedOut);
-            }
-        };
-        match status.as_deref() {
-            Some("committed") => Ok(self.doubt.over()),
-            // Its old session still holds what it locked. It ends soon.
-            Some("in progress") => Err(StoreError::TimedOut),
-            // Aborted, or so long ago that the log has been read many times since.
-            _ => {
+        let answer = timeout(self.patience, self.doubt.ask(conn))
+            .await
+            .unwrap_or(Err(StoreError::TimedOut));
+        match answer {
+            Ok(Some(entries)) => {
                 self.doubt.over();
-                Ok(Vec::new())
+                Ok(entries)
+            }
+            // Its old session still holds what it locked. It ends soon.
+            Ok(None) => Err(StoreError::TimedOut),
+            Err(error) => {
+                self.conn = None;
+                Err(error)
             }
         }
     }

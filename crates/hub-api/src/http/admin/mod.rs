@@ -1,0 +1,3 @@
+//! `/api/admin`: what an operator sees; role Admin.
+
+pub(crate) mod notification_log;
