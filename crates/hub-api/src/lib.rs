@@ -4,7 +4,8 @@
 //! [`run`] is the whole service, from given settings on given listeners, so
 //! that a test starts it as the binary does. In reading order: what it is told
 //! ([`config`]), who may call ([`auth`]), what it keeps ([`store`],
-//! [`images`]), how clients learn of it ([`delivery`], [`hub`]), how it is
+//! [`images`]), how clients learn of it ([`delivery`], [`hub`]),
+//! how several hubs are one ([`nodes`]), how it is
 //! asked ([`http`]), and how it is served and ends ([`serve`], [`lifecycle`]).
 
 mod run;
@@ -16,6 +17,7 @@ pub mod images;
 mod jobs;
 mod queue;
 pub mod delivery;
+pub mod nodes;
 pub mod hub;
 pub mod http;
 pub mod serve;

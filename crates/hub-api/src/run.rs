@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use signalr::TokenKey;
+use signalr_redis::{OptionsError, RedisLink};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::{
     jobs::{self, ReadyJobs},
     lifecycle::{Shutdown, TaskEnd, Tasks},
     links::{Links, derive_key},
+    nodes::{self, Nodes},
     queue::Queue,
     serve::{self, Limits, Listeners},
     store::{Store, StoreError, StoreOptions, WriterTask},
@@ -25,6 +27,10 @@ use crate::{
 const PUBLIC: &str = "public listener";
 const INTERNAL: &str = "internal listener";
 const WRITER: &str = "store writer";
+const NODES: &str = "other nodes";
+
+/// For telling the other hubs of what was written last.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why the hub did not start, or left on its own.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,9 @@ pub enum RunError {
     /// The broker's settings cannot be used.
     #[error("cannot use the broker")]
     Broker(#[from] broker::SetupError),
+    /// Redis' address cannot be used.
+    #[error("cannot use the address of Redis")]
+    Redis(#[from] OptionsError),
     /// The hub's limits make no sense.
     #[error("cannot build the hub")]
     Hub(#[from] signalr::BuildError),
@@ -75,6 +84,8 @@ struct Stops {
     public: CancellationToken,
     internal: CancellationToken,
     background: CancellationToken,
+    /// Redis is left last: what is written until then is told to other hubs.
+    nodes: CancellationToken,
 }
 
 /// Runs the hub on `listeners` until `shutdown`, or until a part fails.
@@ -115,6 +126,7 @@ pub async fn run(
     if let Some(queue) = &queue {
         queue.spawn(&mut tasks, &store, &stops.background);
     }
+    join_others(&mut tasks, &state, &stops);
     listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
 
     let failed = tokio::select! {
@@ -135,6 +147,8 @@ pub async fn run(
     };
     // Whatever was accepted is on the disk before the process ends, asked kindly or not.
     store.close().await;
+    stops.nodes.cancel();
+    ended(&mut tasks, NODES, LAST_WORDS).await;
     tracing::info!(kindly = left, "the hub has left");
     match failed {
         None => Ok(()),
@@ -194,7 +208,7 @@ async fn build(
         event_names: config.notifications.event_names,
         confirm: config.receipts.confirm,
     };
-    let delivery = Delivery::new(settings, links.clone());
+    let delivery = Delivery::new(settings, links.clone(), nodes(&config)?);
     let images = open_images(&config).await?;
     let options = StoreOptions {
         max_attempts: config.jobs.max_attempts,
@@ -255,6 +269,41 @@ async fn open_images(config: &Config) -> Result<ImageStore, RunError> {
     })?)
 }
 
+/// The other hubs, where Redis is to be used.
+fn nodes(config: &Config) -> Result<Nodes, RunError> {
+    let Some(options) = config.redis.options()? else {
+        if config.redis.url.is_some() {
+            tracing::info!("an address of Redis is set, and UseRedis is not: this hub is alone");
+        }
+        return Ok(Nodes::alone());
+    };
+    tracing::info!(
+        redis = options.address(),
+        tls = options.tls,
+        channel_prefix = options.channel_prefix,
+        hub = config.redis.hub_name,
+        "hubs find each other by Redis"
+    );
+    let link = RedisLink::open(options)?;
+    Ok(Nodes::on_redis(link, config.redis.hub_name.clone()))
+}
+
+/// Starts what makes this hub one of several.
+fn join_others(tasks: &mut Tasks, state: &AppState, stops: &Stops) {
+    let (delivery, store) = (state.delivery.clone(), state.store.clone());
+    let nodes = delivery.nodes().clone();
+    let hear = nodes.clone().run(delivery.clone(), stops.nodes.clone());
+    tasks.spawn(NODES, hear);
+    let interval = state.config.nodes.sweep;
+    if !interval.is_zero() && store.is_shared() {
+        let stop = stops.background.clone();
+        tasks.spawn(
+            "sweep",
+            nodes::sweep(nodes, delivery, store, interval, stop),
+        );
+    }
+}
+
 fn listen(
     tasks: &mut Tasks,
     state: &AppState,
@@ -307,7 +356,7 @@ async fn ended(tasks: &mut Tasks, name: &'static str, grace: Duration) {
     if timeout(grace, wait).await.is_err() {
         tracing::warn!(
             task = name,
-            "requests were under way for too long and are dropped"
+            "what was under way took too long and is dropped"
         );
     }
 }

@@ -89,6 +89,14 @@ impl RedisOptions {
         }
     }
 
+    /// Whether a connection can be tried with these.
+    ///
+    /// # Errors
+    /// [`OptionsError`] says what is wrong.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        self.client().map(drop)
+    }
+
     /// The client that connects there.
     pub(crate) fn client(&self) -> Result<redis::Client, OptionsError> {
         let address = match self.tls {

@@ -62,6 +62,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     addresses(config, problems);
     database(config, problems);
     bucket(config, problems);
+    config.redis.check(problems);
     numbers(config, problems);
     config.rabbitmq.check(problems);
 }

@@ -8,6 +8,7 @@ mod load;
 mod environment;
 mod secrets;
 mod check;
+mod nodes;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -19,6 +20,7 @@ use settings::duration;
 use crate::store::{Location, StoreError};
 
 pub use load::ConfigError;
+pub use nodes::{NodesConfig, RedisConfig};
 pub use settings::{Environment, LogConfig, LogFormat, Problem, Problems, Sources};
 
 /// Every setting of the hub. The file `config/hub-api.toml` documents each.
@@ -56,6 +58,10 @@ pub struct Config {
     pub relay: RelayConfig,
     /// The hub's SignalR limits.
     pub signalr: SignalRConfig,
+    /// By which several hubs act as one.
+    pub redis: RedisConfig,
+    /// What hubs do that share a database.
+    pub nodes: NodesConfig,
     /// Names and retention of notifications.
     pub notifications: NotificationsConfig,
     /// What confirms a notification.

@@ -3,7 +3,8 @@
 //! The log is the truth; this module makes each connection follow it. It owns
 //! the state of a connection as a reader of its user's log (`reader`), the
 //! form in which entries are sent (`payload`), and the confirmation of what
-//! arrived. It never writes an entry, and knows nothing of HTTP.
+//! arrived. What other hubs write is read from the log (`elsewhere`). It never
+//! writes an entry, and knows nothing of HTTP.
 //!
 //! Invariants:
 //! - A connection gets the entries of one contiguous range of the log, in
@@ -12,21 +13,30 @@
 
 mod payload;
 mod reader;
+mod elsewhere;
 
-use std::sync::{Arc, OnceLock};
+pub(crate) use elsewhere::give_way;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use shared_dto::{
     UserId,
-    connection::ConnectionInfo,
     notification::{AnalysisProgress, Resumed},
 };
 use signalr::{Context, HubContext, HubServer, Message, protocol::RawJson};
 use time::OffsetDateTime;
 
-use self::reader::{Reader, Step};
+use self::{
+    elsewhere::Following,
+    reader::{Reader, Step},
+};
 use crate::{
     config::{Confirm, EventNames},
     links::Links,
+    nodes::Nodes,
     store::{
         Confirmation, Handed, LoggedEntry, OnCommitted, ReceiptSource, Store, StoreError, Stream,
     },
@@ -37,6 +47,9 @@ const PAGE: u32 = 100;
 
 /// Progress is left out for a client with more than this unwritten.
 const PROGRESS_LIMIT: usize = 16 * 1024;
+
+/// Between two readings of a log that has not yet what was announced.
+const BETWEEN_READINGS: Duration = Duration::from_millis(50);
 
 /// What of the configuration decides how entries are sent.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +70,9 @@ pub struct Delivery {
 struct Shared {
     settings: DeliverySettings,
     links: Links,
+    nodes: Nodes,
+    /// Streams of which another hub's entries are being handed out.
+    following: Following,
     /// Set once the store is open and the hub serves; nothing is delivered before.
     serving: OnceLock<Serving>,
 }
@@ -72,11 +88,13 @@ struct Serving {
 impl Delivery {
     /// Delivers nothing until [`serve`](Self::serve).
     #[must_use]
-    pub fn new(settings: DeliverySettings, links: Links) -> Self {
+    pub fn new(settings: DeliverySettings, links: Links, nodes: Nodes) -> Self {
         Self {
             shared: Arc::new(Shared {
                 settings,
                 links,
+                nodes,
+                following: Following::default(),
                 serving: OnceLock::new(),
             }),
         }
@@ -105,16 +123,18 @@ impl Delivery {
     pub fn hook(&self) -> OnCommitted {
         let delivery = self.clone();
         Box::new(move |entries: &[LoggedEntry]| {
-            entries
+            let handed = entries
                 .iter()
-                .map(|entry| delivery.publish(entry))
-                .collect()
+                .map(|entry| delivery.publish_here(entry))
+                .collect();
+            delivery.shared.nodes.announce(entries);
+            handed
         })
     }
 
-    /// Hands a new entry to the user's connections; gives their number. It
-    /// runs on the store's writer, so it never waits.
-    fn publish(&self, entry: &LoggedEntry) -> usize {
+    /// Hands a new entry to the user's connections here; gives their number.
+    /// It runs on the store's writer, so it never waits.
+    fn publish_here(&self, entry: &LoggedEntry) -> usize {
         let Some(serving) = self.serving() else {
             return 0;
         };
@@ -141,19 +161,20 @@ impl Delivery {
         handed
     }
 
-    /// Sends progress to the owner's connections, and returns their number. It
-    /// never waits: for a slow client it is dropped.
+    /// Sends progress to the owner's connections, and returns the number of
+    /// those on this node. It never waits: for a slow client here it is dropped.
     #[must_use]
     pub fn progress(&self, progress: &AnalysisProgress) -> usize {
         let Some(serving) = self.serving() else {
             return 0;
         };
-        let connections = serving.context.connections_of(progress.user_id.as_str());
-        if connections.is_empty() {
-            return 0;
-        }
+        let user = progress.user_id.as_str();
         let arguments = (progress,);
         let mut messages = self.messages("ReceiveAnalysisProgress", &arguments);
+        for message in &mut messages {
+            serving.context.user(user).send_to_other_nodes(message);
+        }
+        let connections = serving.context.connections_of(user);
         let mut sent = 0;
         for context in connections
             .iter()
@@ -333,6 +354,11 @@ impl Delivery {
             if context.is_closing() {
                 return;
             }
+            if page.entries.is_empty() {
+                // What was announced cannot be read yet: a database that fell
+                // back behind it must not be asked without a pause.
+                tokio::time::sleep(BETWEEN_READINGS).await;
+            }
         }
     }
 
@@ -387,41 +413,7 @@ impl Delivery {
             .all(|(message, tag)| written(context.send(message, tag)))
     }
 
-    // Questions of internal routes
-
-    /// The open connections of `user`, the oldest first.
-    #[must_use]
-    pub fn connections_of(&self, user: &UserId) -> Vec<ConnectionInfo> {
-        let Some(serving) = self.serving() else {
-            return Vec::new();
-        };
-        let contexts = serving.context.connections_of(user.as_str());
-        let infos = contexts.iter().filter_map(|context| {
-            Some(ConnectionInfo {
-                connection_id: context.connection_id().to_string(),
-                hub: serving.path.to_owned(),
-                transport: context.transport().name().to_owned(),
-                connected_at: context.get::<Reader>()?.connected_at(),
-            })
-        });
-        infos.collect()
-    }
-
-    /// Closes the connections of `user`, and returns their number.
-    #[must_use]
-    pub fn close_connections_of(&self, user: &UserId) -> usize {
-        let Some(serving) = self.serving() else {
-            return 0;
-        };
-        let contexts = serving.context.connections_of(user.as_str());
-        for context in &contexts {
-            context.close(
-                Some("The connection was closed by an operator.".to_owned()),
-                false,
-            );
-        }
-        contexts.len()
-    }
+    // The hub as a whole
 
     /// How many connections are open.
     #[must_use]
@@ -432,7 +424,7 @@ impl Delivery {
 
     /// Tells all clients to come back later, spread over `spread`; done when
     /// they are gone. Called once, when the hub leaves.
-    pub async fn drain(&self, spread: std::time::Duration) {
+    pub async fn drain(&self, spread: Duration) {
         if let Some(serving) = self.serving() {
             serving.hub.drain(spread).await;
         }

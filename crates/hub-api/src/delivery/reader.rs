@@ -53,6 +53,20 @@ pub(super) enum Step {
     CatchUp,
 }
 
+/// What news from another hub ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing: it has them, or reads the log anyway.
+    Nothing,
+    /// A few entries: all of the stream's readers get them from one reading.
+    Follow,
+    /// So many that it must read by itself, at the pace of its client.
+    CatchUp,
+}
+
+/// Entries that may be handed over without regard to the client's pace.
+const FEW: i64 = 32;
+
 impl Reader {
     pub(super) fn new(stream: Stream, connected_at: OffsetDateTime) -> Self {
         let state = State {
@@ -105,6 +119,28 @@ impl Reader {
             state.sent = sequence;
         }
         Step::Done
+    }
+
+    /// Entries that another hub wrote, and that are only heard of: a live
+    /// reader is to be handed them from the log.
+    pub(super) fn hear(&self, first: i64, last: i64) -> Heard {
+        let mut state = self.state.lock();
+        state.head = state.head.max(last);
+        state.first_announced.get_or_insert(first);
+        if state.mode != Mode::Live || last <= state.sent {
+            return Heard::Nothing;
+        }
+        if last > state.sent + FEW {
+            state.mode = Mode::Behind;
+            return Heard::CatchUp;
+        }
+        Heard::Follow
+    }
+
+    /// Where a live reader stands.
+    pub(super) fn live_position(&self) -> Option<i64> {
+        let state = self.state.lock();
+        (state.mode == Mode::Live).then_some(state.sent)
     }
 
     /// Starts reading at `first`, or at what was announced since the
@@ -245,6 +281,24 @@ mod tests {
         assert!(reader.take_behind().is_some());
         assert!(reader.take_behind().is_none(), "one catch-up is enough");
         assert_eq!(reader.sent(), 4);
+    }
+
+    #[test]
+    fn news_of_another_hub_are_read_from_the_log() {
+        let reader = reader();
+        assert_eq!(reader.hear(5, 6), Heard::Nothing, "it waits");
+        assert!(reader.begin_if_waiting(7).is_some());
+        assert_eq!(reader.sent(), 4, "what it heard of is news for it");
+        let turn = reader.begin(7);
+        assert_eq!(reader.hear(7, 7), Heard::Nothing, "it reads");
+        assert!(!reader.go_live(turn, 6), "7 was heard of");
+        assert!(reader.go_live(turn, 7));
+        assert_eq!(reader.live_position(), Some(7));
+        assert_eq!(reader.hear(6, 7), Heard::Nothing, "it has them");
+        assert_eq!(reader.hear(8, 9), Heard::Follow);
+        assert_eq!(reader.announce(8, || true), Step::Done);
+        assert_eq!(reader.hear(9, 500), Heard::CatchUp);
+        assert!(reader.take_behind().is_some());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use signalr_redis::LinkState;
 use tokio::{sync::Mutex, time::timeout};
 use utoipa::ToSchema;
 
@@ -118,6 +119,7 @@ impl Health {
         .into();
         let mut checks = Vec::from(checks);
         checks.extend(self.broker());
+        checks.extend(self.redis());
         let status = checks
             .iter()
             .map(|check| check.status)
@@ -216,6 +218,25 @@ impl Health {
             start,
             health.data,
         ))
+    }
+
+    /// Without Redis this hub serves its own clients, and finds what the others
+    /// wrote a little later: it is never unhealthy for that.
+    fn redis(&self) -> Option<HealthCheck> {
+        let start = Instant::now();
+        let (state, stats) = self.delivery.nodes().redis()?;
+        let (status, description) = match state {
+            LinkState::Up => (HealthStatus::Healthy, "Redis is connected"),
+            LinkState::Down { .. } => (HealthStatus::Degraded, "Redis is away; it is tried again"),
+            LinkState::Closed => (HealthStatus::Degraded, "The hub has left Redis"),
+        };
+        let data = json!({
+            "connects": stats.connects,
+            "published": stats.published,
+            "notPublished": stats.not_published,
+            "received": stats.received,
+        });
+        Some(check("redis", status, description, start, data))
     }
 
     async fn signalr(&self) -> HealthCheck {

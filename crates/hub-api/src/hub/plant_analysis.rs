@@ -5,12 +5,16 @@ use std::time::Duration;
 use serde::Deserialize;
 use shared_dto::{UserId, notification::Resumed};
 use signalr::{
-    Authorization, BuildError, Clients, Context, Hub, HubError, HubOptions, HubServer, NodeId,
-    ReceiptSource, State, TokenKey,
+    Authorization, BuildError, Clients, Context, DisconnectReason, Hub, HubError, HubOptions,
+    HubServer, NodeId, ReceiptSource, State, TokenKey,
 };
 use time::{OffsetDateTime, macros::format_description};
 
-use crate::{config::SignalRConfig, delivery::Delivery, store::StoreError};
+use crate::{
+    config::SignalRConfig,
+    delivery::{self, Delivery},
+    store::StoreError,
+};
 
 /// Where the hub is mounted.
 pub const PATH: &str = "/hubs/plantanalysis";
@@ -19,8 +23,9 @@ pub const PATH: &str = "/hubs/plantanalysis";
 /// it this long after connecting does not know of it.
 const RESUME_GRACE: Duration = Duration::from_secs(1);
 
-/// Nothing came from it for this long: a connection that may give way.
-const SILENT: Duration = Duration::from_secs(30);
+/// A new client waits for its subscriptions; where Redis hangs, no longer
+/// than this.
+const BACKPLANE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The hub.
 #[derive(Debug)]
@@ -43,14 +48,19 @@ pub fn build(
         client_timeout_interval: settings.connection_timeout,
         token_key,
         node: NodeId::random(),
+        backplane_timeout: BACKPLANE_PATIENCE,
         ..HubOptions::default()
     };
+    let backplane = delivery.nodes().backplane();
     let hub = PlantAnalysisHub {
         delivery,
         max_connections_per_user: settings.max_connections_per_user,
     };
-    HubServer::builder(hub)
-        .options(options)
+    let mut hub = HubServer::builder(hub);
+    if let Some(backplane) = backplane {
+        hub = hub.backplane(backplane);
+    }
+    hub.options(options)
         .authorize(Authorization::Authenticated)
         .method("Ping", ping)
         .method("Resume", resume)
@@ -61,7 +71,10 @@ pub fn build(
 impl Hub for PlantAnalysisHub {
     async fn on_connected(&self, context: &Context) -> Result<(), HubError> {
         let user = user(context)?;
-        if !self.has_room(context) {
+        if !self.has_room(context, &user).await {
+            self.delivery
+                .nodes()
+                .leave(&user, context.connection_id().as_str());
             let text = format!(
                 "You are connected from {} devices already. Close one of them and try again.",
                 self.max_connections_per_user
@@ -78,35 +91,33 @@ impl Hub for PlantAnalysisHub {
         Ok(())
     }
 
+    async fn on_disconnected(&self, context: &Context, _: &DisconnectReason) {
+        if let Ok(user) = user(context) {
+            let id = context.connection_id();
+            self.delivery.nodes().leave(&user, id.as_str());
+        }
+    }
+
     fn on_receipt(&self, context: &Context, tag: u64, source: ReceiptSource) {
         self.delivery.receipt(context, tag, source);
     }
 }
 
 impl PlantAnalysisHub {
-    /// Whether the user may have this connection too: silent ones give way
-    /// first, then the newest is refused.
-    fn has_room(&self, context: &Context) -> bool {
-        let Some(user) = context.user_id() else {
-            return false;
-        };
+    /// Whether the user may have this connection too, on all nodes together:
+    /// silent ones give way first, then the newest is refused.
+    async fn has_room(&self, context: &Context, user: &UserId) -> bool {
         let mine = context.connection_id();
-        let mut earlier = context.hub().connections_of(user);
+        let mut earlier = context.hub().connections_of(user.as_str());
         earlier.retain(|each| !each.is_closing());
         let position = earlier.iter().position(|each| each.connection_id() == mine);
         earlier.truncate(position.unwrap_or(earlier.len()));
-        let mut excess = (earlier.len() + 1).saturating_sub(self.max_connections_per_user);
-        for silent in earlier.iter().filter(|each| each.silent_for() > SILENT) {
-            if excess == 0 {
-                break;
-            }
-            silent.close(
-                Some("Another device took this connection's place.".to_owned()),
-                false,
-            );
-            excess -= 1;
-        }
-        excess == 0
+        let here = earlier.len() + 1;
+        let spare = self.max_connections_per_user.saturating_sub(here);
+        let nodes = self.delivery.nodes();
+        let elsewhere = nodes.enter(user, mine.as_str(), spare).await.elsewhere;
+        let excess = (here + elsewhere).saturating_sub(self.max_connections_per_user);
+        delivery::give_way(&earlier, excess).len() >= excess
     }
 }
 

@@ -23,6 +23,13 @@ impl Stream {
         Self(key.into())
     }
 
+    /// Reads a key as other hubs write it; `None` for one that there is not.
+    #[must_use]
+    pub fn parse(key: &str) -> Option<Self> {
+        let stream = Self(key.into());
+        stream.user().is_some().then_some(stream)
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

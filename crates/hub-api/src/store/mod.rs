@@ -175,6 +175,12 @@ impl Store {
         self.shared.ended.cancelled().await;
     }
 
+    /// Whether other hubs may write to the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.readers, Readers::Postgres(_))
+    }
+
     /// The clock that the store reads.
     #[must_use]
     pub fn clock(&self) -> &Clock {

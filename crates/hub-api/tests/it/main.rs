@@ -9,4 +9,5 @@ mod bucket;
 mod live;
 mod admin;
 mod database;
+mod nodes;
 mod store;

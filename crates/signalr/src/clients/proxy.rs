@@ -79,6 +79,15 @@ impl ClientProxy {
         self.send(E::NAME, event).await
     }
 
+    /// Hands an invocation to the clients of other nodes alone, for whoever
+    /// serves those of this node by [`Context::send`](crate::Context::send).
+    /// Without a backplane there are none. Nothing waits for it.
+    pub fn send_to_other_nodes<A: Arguments + ?Sized>(&self, message: &mut Message<'_, A>) {
+        if let Some(relay) = &self.hub.core.relay {
+            self.send_elsewhere(relay, message);
+        }
+    }
+
     fn send_here<A: Arguments>(&self, message: &mut Message<'_, A>) -> Result<usize, WriteError> {
         let mut sent = 0;
         let mut failure = None;
@@ -126,7 +135,7 @@ impl ClientProxy {
     }
 
     /// One publish a channel, as ASP.NET Core does.
-    fn send_elsewhere<A: Arguments>(&self, relay: &Relay, message: &mut Message<'_, A>) {
+    fn send_elsewhere<A: Arguments + ?Sized>(&self, relay: &Relay, message: &mut Message<'_, A>) {
         let channels: Vec<(Channel, &[ConnectionId])> = match &self.target {
             Target::All => vec![(Channel::All, &[])],
             Target::AllExcept(ids) => vec![(Channel::All, ids)],

@@ -14,6 +14,8 @@ use crate::{
 };
 
 /// List the connections of a user
+///
+/// On all nodes, as far as they answer within a second.
 #[utoipa::path(
     get,
     path = "/internal/users/{id}/connections",
@@ -32,13 +34,13 @@ pub(crate) async fn list_connections(
     State(delivery): State<Delivery>,
 ) -> Result<Json<UserConnections>, ApiError> {
     Ok(Json(UserConnections {
-        connections: delivery.connections_of(&user),
+        connections: delivery.connections_of(&user).await,
     }))
 }
 
 /// Close the connections of a user
 ///
-/// Their clients are told not to reconnect by themselves.
+/// On all nodes, as far as they answer within a second. Their clients are told not to reconnect by themselves.
 #[utoipa::path(
     delete,
     path = "/internal/users/{id}/connections",
@@ -57,6 +59,6 @@ pub(crate) async fn close_connections(
     State(delivery): State<Delivery>,
 ) -> Result<Json<ConnectionsClosed>, ApiError> {
     Ok(Json(ConnectionsClosed {
-        closed: delivery.close_connections_of(&user),
+        closed: delivery.close_connections_of(&user).await,
     }))
 }

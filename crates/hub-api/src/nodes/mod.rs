@@ -1,0 +1,250 @@
+//! Several hubs as one: what they tell each other beside what clients get.
+//!
+//! Owns the hub's connection to Redis, the hints that the log has grown
+//! (`hints`), the search for what no hint told (`sweep`), questions to the
+//! other nodes (`questions`), and how many connections a user has on all of
+//! them (`presence`). It never carries an entry of the log: the log is the
+//! truth, and whoever hears of an entry reads it there.
+//!
+//! Everything here is bounded in time and number, and nothing of it is needed
+//! to serve the clients of this node.
+
+mod message;
+mod hints;
+mod questions;
+mod presence;
+mod sweep;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use signalr_redis::{LinkError, LinkState, LinkStats, Listener, RedisBackplane, RedisLink};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    hints::Hints,
+    message::{Addressed, Grown},
+    presence::Presence,
+    questions::Questions,
+};
+use crate::{delivery::Delivery, store::LoggedEntry};
+
+pub use message::Span;
+pub use presence::Room;
+pub use sweep::sweep;
+
+/// The channel of all nodes on which the log's growth is told.
+const LOG: &str = "tendril:log";
+/// The channel of questions to all nodes.
+const ALL_NODES: &str = "tendril:nodes";
+
+/// This node among the others. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Nodes {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Names this start of this hub.
+    id: String,
+    /// None where the hub is told of no Redis.
+    redis: Option<Redis>,
+    /// A sweep is due before its time.
+    missed: Notify,
+}
+
+#[derive(Debug)]
+struct Redis {
+    link: RedisLink,
+    /// The name of the clients' hub in .NET.
+    hub: String,
+    hints: Hints,
+    questions: Questions,
+    presence: Presence,
+}
+
+impl Nodes {
+    /// A hub that is alone, or shares a database and no Redis.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self::with(None)
+    }
+
+    /// A hub that finds the others by `link`. `hub` is the full name that the
+    /// clients' hub has in .NET.
+    #[must_use]
+    pub fn on_redis(link: RedisLink, hub: String) -> Self {
+        Self::with(Some(Redis {
+            link,
+            hub,
+            hints: Hints::default(),
+            questions: Questions::default(),
+            presence: Presence::default(),
+        }))
+    }
+
+    fn with(redis: Option<Redis>) -> Self {
+        let shared = Shared {
+            id: node_id(),
+            redis,
+            missed: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The carrier of messages to clients of other nodes.
+    #[must_use]
+    pub fn backplane(&self) -> Option<RedisBackplane> {
+        let redis = self.shared.redis.as_ref()?;
+        Some(RedisBackplane::new(redis.link.clone(), &redis.hub))
+    }
+
+    /// How Redis is; `None` where the hub is told of none.
+    #[must_use]
+    pub fn redis(&self) -> Option<(LinkState, LinkStats)> {
+        let link = &self.shared.redis.as_ref()?.link;
+        Some((link.state().borrow().clone(), link.stats()))
+    }
+
+    /// Tells the other nodes of entries that were committed here. It never waits.
+    pub fn announce(&self, entries: &[LoggedEntry]) {
+        if let Some(redis) = &self.shared.redis {
+            redis.hints.add(entries);
+        }
+    }
+
+    /// Hears the other nodes and tells them what happens here, until `stop`;
+    /// then tells what is left to tell and leaves Redis.
+    ///
+    /// # Errors
+    /// Never; a task of the hub has an error's place.
+    pub async fn run(
+        self,
+        delivery: Delivery,
+        stop: CancellationToken,
+    ) -> Result<(), std::convert::Infallible> {
+        let Some(redis) = &self.shared.redis else {
+            stop.cancelled().await;
+            return Ok(());
+        };
+        let (asked, questions) = mpsc::channel(questions::WAITING);
+        let ear: Arc<dyn Listener> = Arc::new(Ear {
+            nodes: self.clone(),
+            delivery: delivery.clone(),
+            asked,
+        });
+        redis.link.listen(&ear);
+        let epoch = delivery.epoch().unwrap_or_default();
+        tokio::select! {
+            () = redis.hints.publish(&redis.link, &self.shared.id, &epoch) => {}
+            () = questions::answer(questions, &self, &delivery) => {}
+            () = redis.presence.keep(&redis.link, &self.shared.id, &delivery) => {}
+            () = stop.cancelled() => {}
+        }
+        redis
+            .hints
+            .publish_rest(&redis.link, &self.shared.id, &epoch)
+            .await;
+        redis.link.close();
+        Ok(())
+    }
+
+    /// The channel of this node alone.
+    fn own_channel(&self) -> String {
+        channel_of(&self.shared.id)
+    }
+}
+
+/// Hears what the other nodes publish.
+struct Ear {
+    nodes: Nodes,
+    delivery: Delivery,
+    asked: mpsc::Sender<Addressed>,
+}
+
+impl Listener for Ear {
+    fn channels(&self) -> Vec<String> {
+        vec![
+            LOG.to_owned(),
+            ALL_NODES.to_owned(),
+            self.nodes.own_channel(),
+        ]
+    }
+
+    fn message(&self, channel: &str, payload: Bytes) -> bool {
+        let read = match channel {
+            LOG => self.grown(&payload),
+            _ if channel == ALL_NODES || channel == self.nodes.own_channel() => {
+                self.addressed(&payload)
+            }
+            _ => return false,
+        };
+        if let Err(error) = read {
+            tracing::warn!(channel, %error, "a message of another node cannot be read");
+        }
+        true
+    }
+
+    /// What was told while nobody listened is found in the database.
+    fn subscribed(&self) {
+        self.nodes.shared.missed.notify_one();
+        if let Some(redis) = &self.nodes.shared.redis {
+            redis.presence.lost();
+        }
+    }
+}
+
+impl Ear {
+    fn grown(&self, payload: &[u8]) -> Result<(), serde_json::Error> {
+        let grown: Grown<'_> = serde_json::from_slice(payload)?;
+        // Another database's log, on a Redis that both share: its sequences
+        // mean nothing here.
+        let ours = self.delivery.epoch().as_deref() == Some(&*grown.epoch);
+        if *grown.node != self.nodes.shared.id && ours {
+            self.delivery.look(grown.by_stream());
+        }
+        Ok(())
+    }
+
+    fn addressed(&self, payload: &[u8]) -> Result<(), serde_json::Error> {
+        let message: Addressed = serde_json::from_slice(payload)?;
+        let Some(redis) = &self.nodes.shared.redis else {
+            return Ok(());
+        };
+        if message.from() == self.nodes.shared.id {
+            return Ok(());
+        }
+        match message {
+            Addressed::Answer { to, answer, .. } => redis.questions.answered(to, answer),
+            // Whoever asks counts what is not answered in time as unknown.
+            question => drop(self.asked.try_send(question)),
+        }
+        Ok(())
+    }
+}
+
+fn channel_of(node: &str) -> String {
+    format!("tendril:node:{node}")
+}
+
+/// 16 hexadecimal digits.
+fn node_id() -> String {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Publishes a message of this module; how many nodes heard it.
+async fn tell(
+    link: &RedisLink,
+    channel: &str,
+    message: &impl Serialize,
+) -> Result<usize, LinkError> {
+    let payload = serde_json::to_vec(message).expect("plain data is written as JSON");
+    link.publish(channel, &payload).await
+}
