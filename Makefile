@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz autobahn idle-memory clean
+.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
@@ -49,6 +49,9 @@ autobahn: ## Judge the WebSocket codec by Autobahn's test suite
 
 idle-memory: ## Measure the memory of idle connections, HUB=--hub for those of hub-api
 	@scripts/idle-memory.sh $(HUB)
+
+public-api: ## Check the listing of signalr's public API (scripts/public-api.sh --renew writes it)
+	@scripts/public-api.sh
 
 clean: ## Remove what was built (not the data)
 	cargo clean

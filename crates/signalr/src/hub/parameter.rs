@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clients::{Clients, Groups, HubContext},
-    protocol::message::RawArgumentsIter,
+    protocol::RawArgumentsIter,
 };
 
 /// Marks what is read from the client's arguments.

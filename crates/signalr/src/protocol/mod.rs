@@ -10,18 +10,18 @@
 //! server and the text differ, this follows the server, since that is what
 //! clients were written against.
 
-pub mod message;
+mod message;
 mod arguments;
 pub mod handshake;
-pub mod json;
-pub mod messagepack;
+mod json;
+mod messagepack;
 
 use serde::Serialize;
 
 pub use json::RawJson;
 pub use message::{
     Arguments, Completion, CompletionOutcome, Headers, HubMessage, Invocation, Parsed,
-    RawArguments, RawValue, StreamItem,
+    RawArguments, RawArgumentsIter, RawValue, StreamItem,
 };
 
 /// What a transport can carry.
