@@ -37,6 +37,8 @@ struct Shared {
     answer: Value,
     calls: BTreeMap<String, usize>,
     answers: usize,
+    /// The address for answers that came with the last call.
+    result_url: Option<String>,
 }
 
 impl Webhook {
@@ -55,6 +57,7 @@ impl Webhook {
             }),
             calls: BTreeMap::new(),
             answers: 0,
+            result_url: None,
         }));
         let router = Router::new()
             .route("/webhook/plant-analysis", post(answer))
@@ -105,6 +108,12 @@ impl Webhook {
         .await
     }
 
+    /// The `resultUrl` that came with the last call.
+    #[must_use]
+    pub fn result_url(&self) -> Option<String> {
+        self.lock().result_url.clone()
+    }
+
     /// Waits until it has answered this often.
     pub async fn await_answers(&self, answers: usize, within: Duration) -> Result<()> {
         self.wait(within, |shared| shared.answers >= answers).await
@@ -132,7 +141,7 @@ impl Webhook {
 async fn answer(
     State(shared): State<Arc<Mutex<Shared>>>,
     headers: HeaderMap,
-    _body: Bytes,
+    body: Bytes,
 ) -> Response {
     let (delay, status, answer) = {
         let mut shared = lock(&shared);
@@ -143,11 +152,20 @@ async fn answer(
             .calls
             .entry(key.unwrap_or("(none)").to_owned())
             .or_default() += 1;
+        shared.result_url = field(&body, "resultUrl");
         (shared.delay, shared.status, shared.answer.to_string())
     };
     sleep(delay).await;
     lock(&shared).answers += 1;
     (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+/// The text of a form field.
+fn field(form: &[u8], name: &str) -> Option<String> {
+    let form = String::from_utf8_lossy(form);
+    let (_, rest) = form.split_once(&format!("name=\"{name}\""))?;
+    let (_, value) = rest.split_once("\r\n\r\n")?;
+    Some(value.split("\r\n--").next()?.to_owned())
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {

@@ -195,4 +195,54 @@ mod tests {
         ];
         assert!(refusal(dir.path(), &twice).contains("keep one of the two"));
     }
+
+    #[test]
+    fn the_brokers_address_has_three_names_and_is_never_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let (hub, secret) = (
+            ("WebAPI__BaseUrl", "http://hub"),
+            ("WebAPI__InternalSecret", GOOD),
+        );
+        let urls = ["RABBITMQ_URL", "AMQP_URL", "CLOUDAMQP_URL"].map(|name| {
+            let url = format!(
+                "amqp://me:hidden@{}/",
+                name.to_ascii_lowercase().replace('_', "-")
+            );
+            (name, url)
+        });
+        for first in 0..urls.len() {
+            let mut pairs = vec![hub, secret];
+            pairs.extend(
+                urls[first..]
+                    .iter()
+                    .rev()
+                    .map(|(n, url)| (*n, url.as_str())),
+            );
+            let config = load(&sources(dir.path(), &pairs)).unwrap();
+            let url = config.rabbitmq.url.clone().unwrap();
+            assert_eq!(url.expose_secret(), urls[first].1);
+            assert!(!format!("{config:?}").contains("hidden"), "{config:?}");
+        }
+        let none = load(&sources(dir.path(), &[hub, secret])).unwrap();
+        assert!(none.rabbitmq.url.is_none());
+        for (name, value, key) in [
+            ("AMQP_URL", "http://me:hidden@rabbit/", "rabbitmq.url"),
+            ("RABBITMQ_URL", "${hidden}", "rabbitmq.url"),
+            (
+                "RabbitMq__RequestQueue",
+                "amq.hidden",
+                "rabbitmq.request_queue",
+            ),
+            (
+                "RabbitMq__ResultQueue",
+                "plant-analysis-requests",
+                "rabbitmq.result_queue",
+            ),
+            ("RabbitMq__DeliveryLimit", "0", "rabbitmq.delivery_limit"),
+        ] {
+            let text = refusal(dir.path(), &[hub, secret, (name, value)]);
+            assert!(text.contains(key) && text.contains(name), "{text}");
+            assert!(!text.contains("hidden"), "{text}");
+        }
+    }
 }

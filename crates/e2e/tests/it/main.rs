@@ -5,6 +5,7 @@ mod client_away;
 mod silent_client;
 mod acknowledge;
 mod worker_killed;
+mod over_rabbitmq;
 mod hub_killed;
 mod ends_in_order;
 mod deployed_contract;
