@@ -159,9 +159,10 @@ pub enum OptionsError {
     /// Several servers are named.
     #[error("names several servers; one is needed, whatever stands behind it")]
     SeveralServers,
-    /// An option that there is not.
-    #[error("the option {0:?} is not known")]
-    UnknownOption(String),
+    /// An option that there is not, by its place behind the host. Its name is
+    /// not shown: behind a password with a comma it is a piece of that.
+    #[error("option number {0} is not known; a value cannot hold a comma")]
+    UnknownOption(usize),
     /// An option whose value makes no sense.
     #[error("the option {option:?} should be {expected}")]
     Value {

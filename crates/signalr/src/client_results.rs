@@ -131,23 +131,37 @@ impl ClientResults {
         if *waiting >= MAX_FROM_ELSEWHERE {
             return Err("The client has too many invocations to answer.");
         }
+        if self.wait_elsewhere(connection, protocol, wanted) {
+            *waiting += 1;
+            return Ok(());
+        }
+        drop(waiting);
+        self.from_elsewhere
+            .remove_if(&connection, |_, waiting| *waiting == 0);
+        Err("The invocation's id is in use.")
+    }
+
+    /// False where the id is in use. Nothing is locked when it returns: the
+    /// other map is locked before this one, never after.
+    fn wait_elsewhere(
+        &self,
+        connection: ConnectionId,
+        protocol: HubProtocol,
+        wanted: &WantedResult,
+    ) -> bool {
         match self.pending.entry(wanted.invocation_id.clone()) {
-            Entry::Occupied(_) => {
-                drop(waiting);
-                self.from_elsewhere
-                    .remove_if(&connection, |_, waiting| *waiting == 0);
-                return Err("The invocation's id is in use.");
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(Pending {
+                    connection,
+                    waits: Waits::Elsewhere {
+                        return_to: Arc::clone(&wanted.return_to),
+                        protocol,
+                    },
+                });
+                true
             }
-            Entry::Vacant(place) => place.insert(Pending {
-                connection,
-                waits: Waits::Elsewhere {
-                    return_to: Arc::clone(&wanted.return_to),
-                    protocol,
-                },
-            }),
-        };
-        *waiting += 1;
-        Ok(())
+        }
     }
 
     /// The call of another node never reached the client; false when it has
@@ -201,13 +215,25 @@ impl ClientResults {
 
     /// A client of another node answers.
     pub(crate) fn complete_remote(&self, id: &str, outcome: &CompletionOutcome<'_>) {
-        let taken = self.pending.remove_if(id, |_, pending| {
-            matches!(pending.waits, Waits::HereForRemote(_))
-        });
-        if let Some((_, pending)) = taken
-            && let Waits::HereForRemote(answer) = pending.waits
-        {
+        if let Some(answer) = self.take_remote(id, |_| true) {
             answer(Ok(outcome));
+        }
+    }
+
+    /// No node has the client that is to answer.
+    pub(crate) fn fail_remote(&self, id: &str, connection: ConnectionId) {
+        if let Some(answer) = self.take_remote(id, |asked| asked == connection) {
+            answer(Err(InvokeError::UnknownConnection(connection)));
+        }
+    }
+
+    fn take_remote(&self, id: &str, of: impl Fn(ConnectionId) -> bool) -> Option<Answer> {
+        let taken = self.pending.remove_if(id, |_, pending| {
+            matches!(pending.waits, Waits::HereForRemote(_)) && of(pending.connection)
+        });
+        match taken?.1.waits {
+            Waits::HereForRemote(answer) => Some(answer),
+            Waits::Here(_) | Waits::Elsewhere { .. } => None,
         }
     }
 
@@ -259,5 +285,41 @@ fn read<T: DeserializeOwned>(outcome: &CompletionOutcome<'_>) -> Result<T, Invok
             .map_err(|error| InvokeError::WrongType(error.0)),
         CompletionOutcome::Error(error) => Err(InvokeError::Client(error.clone().into_owned())),
         CompletionOutcome::Void => Err(InvokeError::NoResult),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_in_use_is_refused_and_counts_for_nobody() {
+        let results = ClientResults::default();
+        let [first, second] = [[1; 16], [2; 16]].map(ConnectionId::from_block);
+        let wanted = WantedResult {
+            invocation_id: "1".into(),
+            return_to: "there".into(),
+        };
+        let expect = |id| results.expect_elsewhere(id, HubProtocol::Json, &wanted);
+        assert!(expect(first).is_ok());
+        assert!(expect(second).is_err());
+        assert!(expect(first).is_err());
+        let waiting = |id: &ConnectionId| results.from_elsewhere.get(id).map(|each| *each);
+        assert_eq!((waiting(&first), waiting(&second)), (Some(1), None));
+        assert!(results.forget_elsewhere("1", first));
+        assert_eq!(waiting(&first), None);
+        assert!(expect(second).is_ok());
+    }
+
+    #[test]
+    fn a_question_that_nobody_answers_fails_for_its_client_alone() {
+        let results = ClientResults::default();
+        let [asked, other] = [[1; 16], [2; 16]].map(ConnectionId::from_block);
+        let (pending, mut answer) = results.register_remote::<String>(asked);
+        results.fail_remote(pending.id(), other);
+        assert!(answer.try_recv().is_err());
+        results.fail_remote(pending.id(), asked);
+        let unknown = Err(InvokeError::UnknownConnection(asked));
+        assert_eq!(answer.try_recv(), Ok(unknown));
     }
 }

@@ -39,7 +39,7 @@ impl Listener for Inner {
             return true;
         };
         let handled = match carries {
-            Carries::Invocations(channel) => deliver(node, &channel, &payload),
+            Carries::Invocations(channel) => self.deliver(node, &channel, &payload),
             Carries::Groups => self.change_group(node, &payload),
             Carries::Acks(server) if server == node.server => {
                 Ack::read(&payload).map(|ack| self.acks.acknowledge(ack.id))
@@ -52,33 +52,10 @@ impl Listener for Inner {
         }
         true
     }
-}
 
-fn deliver(node: &Node, channel: &Channel, payload: &Bytes) -> Result<(), WireError> {
-    let read = Invocation::read(payload)?;
-    if read.origin == Some(&**node.hub.name()) {
-        return Ok(());
+    fn subscribed(&self) {
+        self.listens.store(true, Ordering::Release);
     }
-    let invocation = RemoteInvocation {
-        origin: read.origin.map(Into::into),
-        // An id of another shape is of no connection here.
-        excluded: read
-            .excluded
-            .iter()
-            .filter_map(|id| ConnectionId::parse(id))
-            .collect(),
-        frames: read
-            .frames
-            .into_iter()
-            .filter_map(|(protocol, frame)| Some((HubProtocol::from_name(protocol)?, frame)))
-            .collect(),
-        result: read.answer.map(|answer| WantedResult {
-            invocation_id: answer.invocation_id.into(),
-            return_to: answer.return_channel.into(),
-        }),
-    };
-    node.hub.deliver(channel, &invocation);
-    Ok(())
 }
 
 fn complete(node: &Node, payload: &Bytes) -> Result<(), WireError> {
@@ -92,6 +69,45 @@ fn complete(node: &Node, payload: &Bytes) -> Result<(), WireError> {
 }
 
 impl Inner {
+    fn deliver(&self, node: &Node, channel: &Channel, payload: &Bytes) -> Result<(), WireError> {
+        let read = Invocation::read(payload)?;
+        if read.origin == Some(&**node.hub.name()) {
+            // This node was the one that listened: its client has just left.
+            if let (Some(answer), Channel::Connection(id)) = (&read.answer, channel)
+                && !node.hub.wants(channel)
+            {
+                node.hub.nobody_answers(*id, answer.invocation_id);
+            }
+            return Ok(());
+        }
+        // Whoever writes to the channel must not choose any other for the answer.
+        if let Some(answer) = &read.answer
+            && !self.channels.is_for_answers(answer.return_channel)
+        {
+            return Err(WireError::Expected("a channel of this hub for the answer"));
+        }
+        let invocation = RemoteInvocation {
+            origin: read.origin.map(Into::into),
+            // An id of another shape is of no connection here.
+            excluded: read
+                .excluded
+                .iter()
+                .filter_map(|id| ConnectionId::parse(id))
+                .collect(),
+            frames: read
+                .frames
+                .into_iter()
+                .filter_map(|(protocol, frame)| Some((HubProtocol::from_name(protocol)?, frame)))
+                .collect(),
+            result: read.answer.map(|answer| WantedResult {
+                invocation_id: answer.invocation_id.into(),
+                return_to: answer.return_channel.into(),
+            }),
+        };
+        node.hub.deliver(channel, &invocation);
+        Ok(())
+    }
+
     fn change_group(&self, node: &Node, payload: &Bytes) -> Result<(), WireError> {
         let command = GroupCommand::read(payload)?;
         let Some(id) = ConnectionId::parse(command.connection_id) else {

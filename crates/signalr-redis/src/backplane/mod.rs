@@ -10,7 +10,10 @@ mod incoming;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use signalr::{
@@ -58,6 +61,9 @@ struct Inner {
     acks: Acks,
     changing: Arc<Semaphore>,
     unreadable: AtomicU64,
+    /// The first connection has this hub's channels; a later one has them
+    /// before it is up.
+    listens: AtomicBool,
     /// Set once the hub is up.
     node: OnceLock<Node>,
 }
@@ -83,6 +89,7 @@ impl RedisBackplane {
                 acks: Acks::default(),
                 changing: Arc::new(Semaphore::new(CHANGES_AT_ONCE)),
                 unreadable: AtomicU64::new(0),
+                listens: AtomicBool::new(false),
                 node: OnceLock::new(),
             }),
         }
@@ -160,12 +167,14 @@ impl Backplane for RedisBackplane {
             connection_id: id.as_str(),
         }
         .to_bytes();
+        // Then this node is one of those that hear it, and knows that the
+        // connection is not here.
+        let own = usize::from(inner.link.is_up() && inner.listens.load(Ordering::Acquire));
         let heard = inner
             .link
             .publish(&inner.channels.groups(), &payload)
             .await?;
-        // This node is one of them, and knows that the connection is not here.
-        if heard <= 1 {
+        if heard <= own {
             return Err(BackplaneError::Unavailable(
                 "no other node is there to have the connection".to_owned(),
             ));
@@ -180,12 +189,6 @@ impl Backplane for RedisBackplane {
         completion: &RemoteCompletion,
     ) -> Result<(), BackplaneError> {
         let inner = &*self.inner;
-        // It comes from another node's message, which names a channel.
-        if !inner.channels.is_for_answers(return_to) {
-            return Err(BackplaneError::Unavailable(
-                "the answer is awaited on a channel that is none of this hub's".to_owned(),
-            ));
-        }
         let payload = Completion {
             protocol: completion.protocol.name(),
             frame: completion.frame.clone(),

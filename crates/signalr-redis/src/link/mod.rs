@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use error::LinkError;
 
+use self::supervisor::{channels_of, tell_subscribed};
 use crate::{OptionsError, RedisOptions};
 
 /// Channels in one SUBSCRIBE: Redis answers each, and other clients wait.
@@ -172,7 +173,7 @@ impl RedisLink {
     /// Subscribes to a new listener's channels, unless the next connection does.
     async fn welcome(&self, listener: &Weak<dyn Listener>) {
         loop {
-            let Some(channels) = listener.upgrade().map(|each| each.channels()) else {
+            let Some(channels) = listener.upgrade().map(|each| channels_of(&*each)) else {
                 return;
             };
             match self.subscribe(&channels, &[]).await {
@@ -184,7 +185,7 @@ impl RedisLink {
             }
         }
         if let Some(listener) = listener.upgrade() {
-            listener.subscribed();
+            tell_subscribed(&*listener);
         }
     }
 

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{CHANNELS_AT_ONCE, Inner, LinkError, LinkState, within};
+use super::{CHANNELS_AT_ONCE, Inner, LinkError, LinkState, Listener, within};
 
 /// The pause after the first failure.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -33,16 +33,16 @@ const WRITE_SIZE: usize = 64 * 1024;
 pub(super) async fn run(inner: Arc<Inner>) {
     let mut attempts = 0;
     loop {
-        let began = Instant::now();
+        let mut up_since = None;
         let ended = tokio::select! {
             () = inner.closed.cancelled() => break,
-            ended = connection(&inner, &mut attempts) => ended,
+            ended = connection(&inner, attempts, &mut up_since) => ended,
         };
         *inner.connection.write() = None;
         let Err(reason) = ended else { continue };
-        // A server that takes connections and drops them at once is not
-        // asked faster than one that is away.
-        if began.elapsed() > inner.options.longest_pause {
+        // A server that takes connections and drops them at once, or is frozen
+        // and takes them for ever, is not asked faster than one that is away.
+        if up_since.is_some_and(|since: Instant| since.elapsed() > inner.options.longest_pause) {
             attempts = 0;
         }
         attempts += 1;
@@ -98,7 +98,11 @@ impl Drop for Over {
 }
 
 /// One connection from its beginning to its end.
-async fn connection(inner: &Arc<Inner>, attempts: &mut u32) -> Result<(), LinkError> {
+async fn connection(
+    inner: &Arc<Inner>,
+    attempts: u32,
+    up_since: &mut Option<Instant>,
+) -> Result<(), LinkError> {
     let session = Arc::new(Session::default());
     let _over = Over(Arc::clone(&session));
     let options = &inner.options;
@@ -117,9 +121,10 @@ async fn connection(inner: &Arc<Inner>, attempts: &mut u32) -> Result<(), LinkEr
     drop(in_turn);
     inner.connects.fetch_add(1, Ordering::Relaxed);
     tracing::info!(address = options.address(), attempts, "Redis is connected");
+    *up_since = Some(Instant::now());
     inner.state.send_replace(LinkState::Up);
     for listener in inner.listeners().iter().filter_map(Weak::upgrade) {
-        listener.subscribed();
+        tell_subscribed(&*listener);
     }
     loop {
         tokio::select! {
@@ -187,11 +192,25 @@ async fn subscribe_to_everything(
     connection: &mut MultiplexedConnection,
 ) -> Result<(), LinkError> {
     for listener in inner.listeners().iter().filter_map(Weak::upgrade) {
-        for channels in listener.channels().chunks(CHANNELS_AT_ONCE) {
+        for channels in channels_of(&*listener).chunks(CHANNELS_AT_ONCE) {
             connection.subscribe(inner.all_prefixed(channels)).await?;
         }
     }
     Ok(())
+}
+
+/// A listener's defect is its own: the connection is there for the others.
+pub(super) fn channels_of(listener: &dyn Listener) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(|| listener.channels())).unwrap_or_else(|_| {
+        tracing::error!("a listener panicked when it was asked for its channels");
+        Vec::new()
+    })
+}
+
+pub(super) fn tell_subscribed(listener: &dyn Listener) {
+    if catch_unwind(AssertUnwindSafe(|| listener.subscribed())).is_err() {
+        tracing::error!("a listener panicked when it was told of a new connection");
+    }
 }
 
 /// A server that is frozen, or behind a network that swallows everything,
@@ -211,6 +230,28 @@ async fn ping(inner: &Inner, connection: &mut MultiplexedConnection) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Broken;
+
+    impl Listener for Broken {
+        fn channels(&self) -> Vec<String> {
+            panic!("a listener may have defects")
+        }
+
+        fn message(&self, _: &str, _: Bytes) -> bool {
+            false
+        }
+
+        fn subscribed(&self) {
+            panic!("a listener may have defects")
+        }
+    }
+
+    #[test]
+    fn a_listener_that_panics_is_one_without_channels() {
+        assert!(channels_of(&Broken).is_empty());
+        tell_subscribed(&Broken);
+    }
 
     #[test]
     fn pauses_grow_to_the_longest_and_differ() {

@@ -40,14 +40,17 @@ pub(super) fn parse(text: &str) -> Result<RedisOptions, OptionsError> {
     };
     let (host, port) = host_and_port(server, 6379)?;
     let mut parsed = RedisOptions::new(host, port);
-    for option in options {
+    for (place, option) in (1..).zip(options) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        set(&mut parsed, name.trim(), value.trim())?;
+        if !set(&mut parsed, name.trim(), value.trim())? {
+            return Err(OptionsError::UnknownOption(place));
+        }
     }
     Ok(parsed)
 }
 
-fn set(options: &mut RedisOptions, name: &str, value: &str) -> Result<(), OptionsError> {
+/// False where there is no such option.
+fn set(options: &mut RedisOptions, name: &str, value: &str) -> Result<bool, OptionsError> {
     match name.to_ascii_lowercase().as_str() {
         "password" => options.password = (!value.is_empty()).then(|| value.into()),
         "user" => options.user = (!value.is_empty()).then(|| value.to_owned()),
@@ -71,9 +74,9 @@ fn set(options: &mut RedisOptions, name: &str, value: &str) -> Result<(), Option
             });
         }
         known if WITHOUT_MEANING.contains(&known) => {}
-        _ => return Err(OptionsError::UnknownOption(name.to_owned())),
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn yes_or_no(option: &'static str, value: &str) -> Result<bool, OptionsError> {

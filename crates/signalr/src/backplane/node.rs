@@ -43,11 +43,16 @@ impl BackplaneNode {
     /// The channels that have a client here now, without [`Channel::All`]: what
     /// a rebuilt connection has to subscribe to. Ask once changes go to the new
     /// connection; none is missed then, and one that is in both does no harm.
+    /// The hub takes it as a sign that there is one: changes that failed are
+    /// tried again at once.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
         let Some(core) = self.core.upgrade() else {
             return Vec::new();
         };
+        if let Some(relay) = &core.relay {
+            relay.subscriptions.rebuilt();
+        }
         core.registry.channels()
     }
 
@@ -90,10 +95,11 @@ impl BackplaneNode {
     }
 
     /// Changes a group's members; `None` where the connection is not here. The
-    /// change is made at once. The future ends when messages of other nodes for
-    /// the group arrive here, within
-    /// [`backplane_timeout`](crate::HubOptions::backplane_timeout), and the
-    /// change can be acknowledged; it must not be awaited by what carries out
+    /// change is made at once. The future ends when the change can be
+    /// acknowledged: for one that joins, when messages of other nodes for the
+    /// group arrive here, within
+    /// [`backplane_timeout`](crate::HubOptions::backplane_timeout) and two
+    /// seconds; it must not be awaited by what carries out
     /// [`Backplane::subscribe`](super::Backplane::subscribe).
     pub fn change_group(
         &self,
@@ -108,10 +114,18 @@ impl BackplaneNode {
             GroupChange::Remove => core.registry.leave(group, id),
         }
         Some(async move {
-            if let Some(relay) = &core.relay {
+            if let Some(relay) = core.relay.as_ref().filter(|_| change == GroupChange::Add) {
                 relay.settled().await;
             }
         })
+    }
+
+    /// A question of this node came back to it alone, as it was still subscribed
+    /// for a client that has just left: whoever awaits the answer here is told.
+    pub fn nobody_answers(&self, id: ConnectionId, invocation_id: &str) {
+        if let Some(core) = self.core.upgrade() {
+            core.client_results.fail_remote(invocation_id, id);
+        }
     }
 
     /// Hands the answer of another node's client to whoever awaits it here.

@@ -32,17 +32,24 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// Asked of the backplane at the same time.
 const MAX_IN_FLIGHT: usize = 256;
 
+/// The longest that a client's connect or join waits for its subscriptions:
+/// they stand in milliseconds, unless the backplane does not answer, and then
+/// the client is better served without it.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// A hub's figures of its backplane, since the hub started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackplaneStats {
-    /// Messages that the backplane took.
+    /// Messages that the backplane took; one to several users or groups counts
+    /// for each.
     pub sent: u64,
     /// Messages that it did not take, or not in time.
     pub failed: u64,
-    /// Messages that were not given to it, since too many waited.
+    /// Messages that were not given to it, since too many waited; one to
+    /// several users or groups counts once.
     pub dropped: u64,
-    /// Messages that wait for it now.
+    /// Messages that wait for it now, counted in the same way.
     pub waiting: usize,
     /// Messages of other nodes that were handed to clients here.
     pub received: u64,
@@ -75,14 +82,16 @@ struct Figures {
     failing: AtomicBool,
 }
 
+/// A message as it was sent. To however many channels it goes, it is one in
+/// the queue, so that sending to many users fills nothing.
 struct Outgoing {
     what: What,
-    bytes: usize,
+    held: Held,
 }
 
 enum What {
     Invocation {
-        channel: Channel,
+        channels: Vec<Channel>,
         invocation: RemoteInvocation,
         /// Who waits to know what came of it.
         told: Option<oneshot::Sender<Result<Option<usize>, BackplaneError>>>,
@@ -91,6 +100,23 @@ enum What {
         return_to: Arc<str>,
         completion: RemoteCompletion,
     },
+}
+
+/// A message's place among those that wait, given up when all of it is handed
+/// out.
+struct Held {
+    figures: Arc<Figures>,
+    bytes: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let figures = &self.figures;
+        figures
+            .waiting_bytes
+            .fetch_sub(self.bytes, Ordering::AcqRel);
+        figures.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Relay {
@@ -133,14 +159,14 @@ impl Relay {
             .start(BackplaneNode::new(core, Arc::clone(&self.name)));
     }
 
-    /// Sends an invocation to the other nodes.
+    /// Sends an invocation to the other nodes, to the channels in turn.
     pub(crate) fn publish(
         &self,
-        channel: Channel,
+        channels: Vec<Channel>,
         excluded: Vec<ConnectionId>,
         frames: Vec<(HubProtocol, Bytes)>,
     ) {
-        let bytes = frames.iter().map(|(_, frame)| frame.len()).sum();
+        let bytes = size_of_all(&frames) + size_of_val(&*channels) + size_of_val(&*excluded);
         let invocation = RemoteInvocation {
             origin: Some(Arc::clone(&self.name)),
             excluded,
@@ -148,7 +174,7 @@ impl Relay {
             result: None,
         };
         let what = What::Invocation {
-            channel,
+            channels,
             invocation,
             told: None,
         };
@@ -164,10 +190,10 @@ impl Relay {
         invocation_id: &str,
         frames: Vec<(HubProtocol, Bytes)>,
     ) -> Result<Option<usize>, BackplaneError> {
-        let bytes = frames.iter().map(|(_, frame)| frame.len()).sum();
+        let bytes = size_of_all(&frames);
         let (told, outcome) = oneshot::channel();
         let what = What::Invocation {
-            channel: Channel::Connection(id),
+            channels: vec![Channel::Connection(id)],
             invocation: RemoteInvocation {
                 origin: Some(Arc::clone(&self.name)),
                 excluded: Vec::new(),
@@ -195,7 +221,9 @@ impl Relay {
         let _ = self.enqueue(what, bytes);
     }
 
-    /// Asks the node that has the connection to change a group.
+    /// Asks the node that has the connection to change a group. What comes of
+    /// it says nothing of the backplane: where no node has the connection, it
+    /// fails as well.
     pub(crate) async fn change_group(
         &self,
         change: GroupChange,
@@ -203,15 +231,14 @@ impl Relay {
         id: ConnectionId,
     ) -> Result<(), BackplaneError> {
         let ask = async || self.carrier.change_group(change, group, id).await;
-        let changed = within(self.group_timeout, ask).await;
-        self.figures.note(&changed);
-        changed
+        within(self.group_timeout, ask).await
     }
 
     /// Waits, a bounded time, until what other nodes send to the clients and
     /// groups of this node arrives here.
     pub(crate) async fn settled(&self) {
-        self.subscriptions.settled(self.timeout).await;
+        let limit = self.timeout.min(SETTLED);
+        self.subscriptions.settled(limit).await;
     }
 
     pub(crate) fn received(&self) {
@@ -239,12 +266,14 @@ impl Relay {
         let figures = &self.figures;
         let waiting = figures.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
         figures.waiting.fetch_add(1, Ordering::AcqRel);
-        let taken =
-            waiting <= MAX_WAITING_BYTES && self.queue.try_send(Outgoing { what, bytes }).is_ok();
-        if taken {
+        let held = Held {
+            figures: Arc::clone(figures),
+            bytes,
+        };
+        let outgoing = Outgoing { what, held };
+        if waiting <= MAX_WAITING_BYTES && self.queue.try_send(outgoing).is_ok() {
             return Ok(());
         }
-        figures.left(bytes);
         let dropped = figures.dropped.fetch_add(1, Ordering::Relaxed) + 1;
         // The first, and then now and then: there may be thousands a second.
         if dropped.is_power_of_two() {
@@ -270,11 +299,6 @@ impl fmt::Debug for Relay {
 }
 
 impl Figures {
-    fn left(&self, bytes: usize) {
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
-    }
-
     fn note<T>(&self, outcome: &Result<T, BackplaneError>) {
         match outcome {
             Ok(_) => {
@@ -302,26 +326,87 @@ async fn run(
 ) {
     // A new future is polled first in the order of entering.
     let mut in_flight = FuturesUnordered::new();
+    // What is left of the message that was taken last.
+    let mut parts = Vec::new().into_iter();
     let mut open = true;
     while open || !in_flight.is_empty() {
+        while in_flight.len() < MAX_IN_FLIGHT
+            && let Some(part) = parts.next()
+        {
+            // Under Tokio's budget a long burst would stop in the middle and
+            // wake from behind: messages would leave in another order.
+            let handed_out = hand_out(part, &carrier, &figures, limit);
+            in_flight.push(tokio::task::unconstrained(handed_out));
+        }
         tokio::select! {
-            next = queue.recv(), if open && in_flight.len() < MAX_IN_FLIGHT => match next {
-                Some(outgoing) => in_flight.push(hand_out(outgoing, &carrier, &figures, limit)),
-                None => open = false,
-            },
+            next = queue.recv(), if open && parts.len() == 0 && in_flight.len() < MAX_IN_FLIGHT => {
+                match next {
+                    Some(outgoing) => parts = split(outgoing),
+                    None => open = false,
+                }
+            }
             Some(()) = in_flight.next() => {}
         }
     }
 }
 
+/// A message for one channel: what the backplane is asked for once.
+struct Part {
+    ask: Ask,
+    held: Arc<Held>,
+}
+
+enum Ask {
+    Publish {
+        channel: Channel,
+        invocation: Arc<RemoteInvocation>,
+        told: Option<oneshot::Sender<Result<Option<usize>, BackplaneError>>>,
+    },
+    Complete {
+        return_to: Arc<str>,
+        completion: RemoteCompletion,
+    },
+}
+
+fn split(Outgoing { what, held }: Outgoing) -> std::vec::IntoIter<Part> {
+    let held = Arc::new(held);
+    let asks = match what {
+        What::Invocation {
+            channels,
+            invocation,
+            mut told,
+        } => {
+            let invocation = Arc::new(invocation);
+            let asks = channels.into_iter().map(|channel| Ask::Publish {
+                channel,
+                invocation: Arc::clone(&invocation),
+                told: told.take(),
+            });
+            asks.collect()
+        }
+        What::Completion {
+            return_to,
+            completion,
+        } => vec![Ask::Complete {
+            return_to,
+            completion,
+        }],
+    };
+    let parts = asks.into_iter().map(|ask| Part {
+        ask,
+        held: Arc::clone(&held),
+    });
+    parts.collect::<Vec<_>>().into_iter()
+}
+
 async fn hand_out(
-    Outgoing { what, bytes }: Outgoing,
+    Part { ask, held }: Part,
     carrier: &SharedCarrier,
     figures: &Figures,
     limit: Duration,
 ) {
-    match what {
-        What::Invocation {
+    match ask {
+        Ask::Publish {
             channel,
             invocation,
             told,
@@ -334,7 +419,7 @@ async fn hand_out(
                 let _ = told.send(outcome);
             }
         }
-        What::Completion {
+        Ask::Complete {
             return_to,
             completion,
         } => {
@@ -345,7 +430,11 @@ async fn hand_out(
             figures.note(&outcome);
         }
     }
-    figures.left(bytes);
+    drop(held);
+}
+
+fn size_of_all(frames: &[(HubProtocol, Bytes)]) -> usize {
+    frames.iter().map(|(_, frame)| frame.len()).sum()
 }
 
 /// 32 hexadecimal digits: no two nodes have the same.

@@ -42,6 +42,8 @@ pub(crate) struct Subscriptions {
     told: watch::Sender<u64>,
     /// The last round failed: waiting for the next is of no use.
     failing: AtomicBool,
+    /// The connection was built anew: what failed is due now.
+    rebuilt: AtomicBool,
     closed: AtomicBool,
     failures: AtomicU64,
 }
@@ -63,6 +65,7 @@ impl Subscriptions {
             wake: Notify::new(),
             told: watch::Sender::new(0),
             failing: AtomicBool::new(false),
+            rebuilt: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             failures: AtomicU64::new(0),
         }
@@ -90,6 +93,14 @@ impl Subscriptions {
         }
         let mut told = self.told.subscribe();
         let _ = tokio::time::timeout(limit, told.wait_for(|told| *told >= round)).await;
+    }
+
+    /// The connection was built anew. What failed and what was held back behind
+    /// it is told at once: the connection knows what was wanted when it asked,
+    /// and nobody waits for later changes while they are held back.
+    pub(super) fn rebuilt(&self) {
+        self.rebuilt.store(true, Ordering::Release);
+        self.wake.notify_one();
     }
 
     /// Rounds that failed.
@@ -142,6 +153,9 @@ pub(super) async fn run(
         }
         if subscriptions.closed.load(Ordering::Acquire) {
             return;
+        }
+        if subscriptions.rebuilt.swap(false, Ordering::AcqRel) {
+            retry.now();
         }
         let (channels, round) = subscriptions.take();
         let channels = retry.due_with(channels);
@@ -203,11 +217,41 @@ impl Retry {
         }
     }
 
+    fn now(&mut self) {
+        self.at = Instant::now();
+        self.pause = RETRY.0;
+    }
+
     fn later(&mut self, changes: &[SubscriptionChange]) {
         let channels = changes.iter().map(|change| change.channel.clone());
         self.channels.extend(channels);
         let share = f64::from(u16::from_le_bytes(random())) / f64::from(u16::MAX);
         self.at = Instant::now() + self.pause.mul_f64(1.0 + share / 2.0);
         self.pause = (self.pause * 2).min(RETRY.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_held_back_until_the_connection_is_rebuilt() {
+        let changes = |user: &str| {
+            [SubscriptionChange {
+                channel: Channel::User(user.into()),
+                wanted: true,
+            }]
+        };
+        let mut retry = Retry {
+            pause: RETRY.1,
+            ..Retry::default()
+        };
+        retry.later(&changes("ada"));
+        let bob = HashSet::from([Channel::User("bob".into())]);
+        assert!(retry.due_with(bob).is_empty());
+        retry.now();
+        assert_eq!(retry.due_with(HashSet::new()).len(), 2);
+        assert_eq!(retry.pause, RETRY.0);
     }
 }

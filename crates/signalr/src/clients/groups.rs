@@ -73,8 +73,10 @@ impl Groups {
         if registry.may_be_elsewhere(id) {
             return relay.change_group(change, group, id).await;
         }
-        // What other nodes send to the group from now on arrives.
-        relay.settled().await;
+        if change == GroupChange::Add {
+            // What other nodes send to the group from now on arrives.
+            relay.settled().await;
+        }
         Ok(())
     }
 }

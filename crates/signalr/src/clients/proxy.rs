@@ -1,6 +1,6 @@
 //! Sending to any number of clients.
 
-use std::sync::Arc;
+use std::{collections::HashSet, hash::Hash, sync::Arc};
 
 use super::{HubContext, Message};
 use crate::{
@@ -136,40 +136,63 @@ impl ClientProxy {
 
     /// One publish a channel, as ASP.NET Core does.
     fn send_elsewhere<A: Arguments + ?Sized>(&self, relay: &Relay, message: &mut Message<'_, A>) {
-        let channels: Vec<(Channel, &[ConnectionId])> = match &self.target {
-            Target::All => vec![(Channel::All, &[])],
-            Target::AllExcept(ids) => vec![(Channel::All, ids)],
+        let mut excluded: &[ConnectionId] = &[];
+        let channels: Vec<Channel> = match &self.target {
+            Target::All => vec![Channel::All],
+            Target::AllExcept(ids) => {
+                excluded = ids;
+                vec![Channel::All]
+            }
             Target::Connections(ids) => {
                 let registry = &self.hub.core.registry;
                 let ids = each_once(ids).filter(|id| registry.may_be_elsewhere(**id));
-                ids.map(|id| (Channel::Connection(*id), &[][..])).collect()
+                ids.map(|id| Channel::Connection(*id)).collect()
             }
             Target::Groups(groups) => {
                 let groups = groups.iter().map(Arc::clone);
-                groups.map(|each| (Channel::Group(each), &[][..])).collect()
+                groups.map(Channel::Group).collect()
             }
-            Target::GroupExcept(group, ids) => vec![(Channel::Group(Arc::clone(group)), ids)],
+            Target::GroupExcept(group, ids) => {
+                excluded = ids;
+                vec![Channel::Group(Arc::clone(group))]
+            }
             Target::Users(users) => {
                 let users = each_once(users).map(Arc::clone);
-                users.map(|user| (Channel::User(user), &[][..])).collect()
+                users.map(Channel::User).collect()
             }
         };
         if channels.is_empty() {
             return;
         }
         let frames = message.for_other_nodes();
-        if frames.is_empty() {
-            return;
-        }
-        for (channel, excluded) in channels {
-            relay.publish(channel, excluded.to_vec(), frames.clone());
+        if !frames.is_empty() {
+            relay.publish(channels, excluded.to_vec(), frames);
         }
     }
 }
 
 /// The first of each that is doubled.
-fn each_once<T: PartialEq>(all: &[T]) -> impl Iterator<Item = &T> {
+fn each_once<T: Eq + Hash>(all: &[T]) -> impl Iterator<Item = &T> {
+    /// So few are sooner looked through than hashed.
+    const FEW: usize = 32;
+    let mut seen = (all.len() > FEW).then(|| HashSet::with_capacity(all.len()));
     let each = all.iter().enumerate();
-    each.filter(|(at, one)| !all[..*at].contains(one))
-        .map(|(_, one)| one)
+    each.filter(move |(at, one)| match &mut seen {
+        Some(seen) => seen.insert(*one),
+        None => !all[..*at].contains(one),
+    })
+    .map(|(_, one)| one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::each_once;
+
+    #[test]
+    fn each_comes_once_in_its_first_place_among_few_and_many() {
+        for count in [3, 300] {
+            let doubled: Vec<usize> = (0..count).chain((0..count).rev()).collect();
+            assert!(each_once(&doubled).copied().eq(0..count));
+        }
+    }
 }

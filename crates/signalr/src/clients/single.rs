@@ -95,7 +95,7 @@ impl SingleClient {
                 let frames = message.for_other_nodes();
                 let written = !frames.is_empty();
                 if written {
-                    relay.publish(Channel::Connection(self.id), Vec::new(), frames);
+                    relay.publish(vec![Channel::Connection(self.id)], Vec::new(), frames);
                 }
                 written
             }

@@ -1,5 +1,7 @@
 //! Who is let in, as the application says: the gate in front of new connections.
 
+use std::fmt;
+
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 
@@ -7,7 +9,7 @@ use super::{answer, negotiate};
 
 /// What an application says of a new connection: see
 /// [`HubBuilder::gate`](crate::HubBuilder::gate).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Admission {
     /// It may connect.
     Open,
@@ -29,6 +31,25 @@ pub enum Admission {
         /// clients show, and a WebSocket without negotiation gets 403.
         status: Option<StatusCode>,
     },
+}
+
+/// Without the token.
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("Open"),
+            Self::Redirect { url, access_token } => f
+                .debug_struct("Redirect")
+                .field("url", url)
+                .field("access_token", &access_token.as_ref().map(|_| ".."))
+                .finish(),
+            Self::Refuse { message, status } => f
+                .debug_struct("Refuse")
+                .field("message", message)
+                .field("status", status)
+                .finish(),
+        }
+    }
 }
 
 /// The application's say, by a request's head.
@@ -71,4 +92,22 @@ fn refused(status: StatusCode, message: String) -> Response<Body> {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Admission;
+
+    #[test]
+    fn a_token_is_in_no_debug_text() {
+        let redirect = Admission::Redirect {
+            url: "https://other.example.com/hub".to_owned(),
+            access_token: Some("hidden".to_owned()),
+        };
+        let text = format!("{redirect:?}");
+        assert!(
+            text.contains("other.example.com") && !text.contains("hidden"),
+            "{text}"
+        );
+    }
 }

@@ -87,4 +87,6 @@ async fn waiting_for_another_node_has_an_end() {
     let nobody = ConnectionId::parse("0000000000000000000000").unwrap();
     let added = a.hub.context().groups().try_add(nobody, "garden").await;
     assert_eq!(added, Err(BackplaneError::TimedOut));
+    // That is no fault of the backplane.
+    assert!(!a.hub.backplane_stats().unwrap().failing);
 }

@@ -87,3 +87,21 @@ async fn what_waits_for_a_backplane_that_hangs_is_bounded() {
     assert!(stats.dropped > 0 && stats.waiting < 20_000, "{stats:?}");
     assert_eq!(stats.waiting as u64 + stats.dropped, 40_000);
 }
+
+#[tokio::test]
+async fn a_message_to_many_users_waits_as_one_and_reaches_each() {
+    let bus = Arc::new(Bus::default());
+    let a = Node::start(&bus, HubOptions::default()).await;
+    let b = Node::start(&bus, HubOptions::default()).await;
+    let mut bob = Client::connect(b.address, "bob", Json).await;
+    let mut users: Vec<_> = (0..20_000).map(|number| format!("user-{number}")).collect();
+    users.push("bob".to_owned());
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    let hub = a.hub.context();
+    hub.users(&users).send("Many", ()).await;
+    hub.user("bob").send("Next", ()).await;
+    bob.expect("Many").await;
+    bob.expect("Next").await;
+    let stats = a.hub.backplane_stats().unwrap();
+    assert_eq!((stats.dropped, stats.failed), (0, 0), "{stats:?}");
+}
