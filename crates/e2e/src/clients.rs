@@ -46,6 +46,8 @@ pub struct ConnectionOptions {
     pub automatic_reconnect: Option<Vec<u64>>,
     /// Stateful reconnect.
     pub stateful_reconnect: bool,
+    /// The server counts as lost after this silence, in milliseconds; 30 s when `None`.
+    pub server_timeout: Option<u64>,
     /// The hub methods it listens to.
     pub events: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl ConnectionOptions {
             protocol: "json",
             automatic_reconnect: None,
             stateful_reconnect: false,
+            server_timeout: None,
             events: [
                 "ReceiveAnalysisProgress",
                 "ReceiveAnalysisCompleted",
@@ -94,6 +97,13 @@ impl ConnectionOptions {
     #[must_use]
     pub fn reconnecting(mut self) -> Self {
         self.automatic_reconnect = Some([0].into_iter().chain([500; 120]).collect());
+        self
+    }
+
+    /// Takes a silent server for lost sooner.
+    #[must_use]
+    pub fn server_timeout(mut self, silence: Duration) -> Self {
+        self.server_timeout = u64::try_from(silence.as_millis()).ok();
         self
     }
 
@@ -164,6 +174,11 @@ struct Shared {
 impl Clients {
     /// Starts Node.
     pub fn start() -> Result<Self> {
+        Self::start_warning_to(Stdio::inherit())
+    }
+
+    /// Starts Node, whose clients' warnings go there.
+    pub fn start_warning_to(stderr: Stdio) -> Result<Self> {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/clients"));
         ensure!(
             folder.join("node_modules/@microsoft/signalr").is_dir(),
@@ -173,7 +188,8 @@ impl Clients {
         node.current_dir(folder)
             .arg("listen.mjs")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(stderr);
         let mut child = node
             .kill_on_drop(true)
             .spawn()

@@ -4,7 +4,9 @@
 //! This crate owns what surrounds the system under test. It never looks inside
 //! it: whatever it knows, it knows by the public surface.
 
+pub mod set;
 pub mod system;
+pub mod service;
 pub mod process;
 pub mod binaries;
 pub mod ports;
@@ -12,12 +14,17 @@ pub mod api;
 pub mod token;
 pub mod photo;
 pub mod clients;
+pub mod balancer;
 pub mod chaos_proxy;
 pub mod webhook;
 pub mod log_check;
+pub mod faults;
 
 pub use api::Api;
+pub use balancer::Balancer;
 pub use chaos_proxy::ChaosProxy;
 pub use clients::{Client, Clients, ConnectionOptions};
+pub use service::Service;
+pub use set::{Parts, Set};
 pub use system::{System, SystemOptions};
 pub use webhook::Webhook;

@@ -1,26 +1,29 @@
-//! Tendril as a whole: one hub and one worker on free ports over a fresh data folder.
+//! Tendril as a whole: hubs and workers on free ports over fresh data.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
 
 use crate::{
-    Api, binaries,
+    Api, Balancer, binaries,
     ports::free_port,
     process::{Process, Program, tail},
+    service::Service,
+    set::{Parts, Set},
     token::Issuer,
 };
-
-/// Long enough for an unoptimised binary on a busy machine.
-const START_TIME: Duration = Duration::from_secs(60);
-const STOP_TIME: Duration = Duration::from_secs(60);
 
 /// What a test sets beyond the defaults of `make run`.
 #[derive(Debug, Clone, Default)]
 pub struct SystemOptions {
+    /// The servers that it uses; those of the set that `TENDRIL_SET` names when `None`.
+    pub parts: Option<Parts>,
+    /// Two or more stand behind a balancer; 0 means 1.
+    pub hubs: usize,
+    /// 0 means 1.
+    pub workers: usize,
     /// Further settings of the hub.
     pub hub: Vec<(&'static str, String)>,
     /// Further settings of the worker.
@@ -34,9 +37,10 @@ pub struct SystemOptions {
 /// that fail.
 #[derive(Debug)]
 pub struct System {
-    hub: Service,
-    worker: Service,
-    /// Where the hub listens.
+    hubs: Vec<Service>,
+    workers: Vec<Service>,
+    balancer: Option<Balancer>,
+    /// Where the hub listens, or the balancer before several hubs.
     pub hub_port: u16,
     /// What its tokens are signed with.
     pub issuer: Issuer,
@@ -46,19 +50,11 @@ pub struct System {
     quiet: bool,
 }
 
-#[derive(Debug)]
-struct Service {
-    program: Program,
-    process: Option<Process>,
-    port: u16,
-}
-
 impl System {
-    /// Starts hub and worker and waits until both are healthy.
+    /// Starts hubs and workers and waits until all are healthy.
     pub async fn start(options: SystemOptions) -> Result<Self> {
-        let mut system = Self::prepare(options)?;
-        system.start_hub().await?;
-        system.start_worker().await?;
+        let mut system = Self::prepare(options).await?;
+        system.start_services().await?;
         Ok(system)
     }
 
@@ -67,11 +63,20 @@ impl System {
         Self::start(SystemOptions::default()).await
     }
 
-    /// Chooses ports, secrets and folders, and starts nothing.
-    pub fn prepare(options: SystemOptions) -> Result<Self> {
+    /// Chooses ports, secrets and folders, and starts no service.
+    pub async fn prepare(options: SystemOptions) -> Result<Self> {
+        let parts = match options.parts {
+            Some(parts) => parts,
+            None => Parts::shared(Set::from_environment()?).await,
+        };
         let folder = tempfile::Builder::new().prefix("tendril-e2e-").tempdir()?;
-        let hub_port = free_port()?;
-        let worker_port = free_port()?;
+        let hub_ports = free_ports(options.hubs)?;
+        let worker_ports = free_ports(options.workers)?;
+        let balancer = match hub_ports.as_slice() {
+            [_] => None,
+            several => Some(Balancer::start(several).await?),
+        };
+        let hub_port = balancer.as_ref().map_or(hub_ports[0], Balancer::port);
         let issuer = Issuer {
             secret: random_secret(),
             issuer: "tendril-e2e".to_owned(),
@@ -82,9 +87,10 @@ impl System {
             ("ASPNETCORE_ENVIRONMENT", "Development".to_owned()),
             ("ZIRAAI_INTERNAL_SECRET", internal_secret.clone()),
             ("WebAPI__BaseUrl", format!("http://127.0.0.1:{hub_port}")),
+            // Not the files of whatever folder the tests are started in.
+            ("CONFIG_DIR", folder.path().display().to_string()),
         ];
         let hub = [
-            ("PORT", hub_port.to_string()),
             ("DATA_DIR", folder.path().join("data").display().to_string()),
             ("Jwt__Secret", issuer.secret.clone()),
             ("Jwt__Issuer", issuer.issuer.clone()),
@@ -92,39 +98,60 @@ impl System {
             // No load balancer has to notice that the hub leaves.
             ("Drain__Delay", "0".to_owned()),
         ];
-        let worker = [("PORT", worker_port.to_string())];
-        let service = |name, port, settings: Vec<(&'static str, String)>| -> Result<Service> {
-            let environment = settings
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v))
-                .collect();
-            let log = folder.path().join(format!("{name}.log"));
-            let program = Program {
-                name,
-                path: binaries::binary(name)?,
-                environment,
-                log,
-            };
-            Ok(Service {
-                program,
-                process: None,
-                port,
-            })
-        };
         std::fs::create_dir_all(folder.path().join("data"))?;
+        let hub = join(&[&shared, &hub, &parts.hub_settings(), &options.hub]);
+        let worker = join(&[&shared, &parts.worker_settings(), &options.worker]);
+        let log = folder.path();
         Ok(Self {
-            hub: service("hub-api", hub_port, join(&shared, &hub, options.hub))?,
-            worker: service(
-                "analysis-worker",
-                worker_port,
-                join(&shared, &worker, options.worker),
-            )?,
+            hubs: services("hub-api", &hub_ports, &hub, log)?,
+            workers: services("analysis-worker", &worker_ports, &worker, log)?,
+            balancer,
             hub_port,
             issuer,
             internal_secret,
-            folder,
             quiet: options.quiet,
+            folder,
         })
+    }
+
+    /// Starts whatever does not run.
+    pub async fn start_services(&mut self) -> Result<()> {
+        for service in self.hubs.iter_mut().chain(&mut self.workers) {
+            if service.process.is_none() {
+                service.start().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the workers another setting, from their next start on; `None` takes it away.
+    pub fn set_workers(&mut self, name: &str, value: Option<&str>) {
+        for worker in &mut self.workers {
+            worker.set(name, value);
+        }
+    }
+
+    /// Whether the workers were given a setting.
+    #[must_use]
+    pub fn workers_have(&self, name: &str) -> bool {
+        let environment = &self.workers[0].program.environment;
+        environment.iter().any(|(key, _)| key == name)
+    }
+
+    /// Every hub.
+    pub fn hubs(&mut self) -> &mut [Service] {
+        &mut self.hubs
+    }
+
+    /// Every worker.
+    pub fn workers(&mut self) -> &mut [Service] {
+        &mut self.workers
+    }
+
+    /// What stands before several hubs.
+    #[must_use]
+    pub fn balancer(&self) -> Option<&Balancer> {
+        self.balancer.as_ref()
     }
 
     /// The hub's address.
@@ -145,69 +172,55 @@ impl System {
         Api::new(self.url(), self.issuer.token(user))
     }
 
-    /// Starts the hub (again), on the same port and data.
+    /// Starts the first hub (again), on the same port and data.
     pub async fn start_hub(&mut self) -> Result<()> {
-        self.hub.start().await
+        self.hubs[0].start().await
     }
 
-    /// Starts the worker (again).
+    /// Starts the first worker (again).
     pub async fn start_worker(&mut self) -> Result<()> {
-        self.worker.start().await
+        self.workers[0].start().await
     }
 
     /// kill -9.
     pub async fn kill_hub(&mut self) -> Result<()> {
-        self.hub.take()?.kill().await
+        self.hubs[0].kill().await
     }
 
     /// kill -9.
     pub async fn kill_worker(&mut self) -> Result<()> {
-        self.worker.take()?.kill().await
+        self.workers[0].kill().await
     }
 
     /// SIGTERM; fails when it does not end by itself, or with an error.
     pub async fn stop_hub(&mut self) -> Result<()> {
-        self.hub.stop().await
+        self.hubs[0].stop().await
     }
 
     /// SIGTERM; fails when it does not end by itself, or with an error.
     pub async fn stop_worker(&mut self) -> Result<()> {
-        self.worker.stop().await
+        self.workers[0].stop().await
     }
 
     /// Gives away the running worker; the next one that is started listens elsewhere.
     pub fn replace_worker(&mut self) -> Result<Process> {
-        let process = self.worker.take()?;
-        self.worker.port = free_port()?;
-        let environment = &mut self.worker.program.environment;
-        environment.retain(|(name, _)| name != "PORT");
-        environment.push(("PORT".to_owned(), self.worker.port.to_string()));
+        let worker = &mut self.workers[0];
+        let process = worker.take()?;
+        worker.port = free_port()?;
+        worker.set("PORT", Some(&worker.port.to_string()));
         Ok(process)
     }
 
-    /// The hub's process, to be sent signals.
-    pub fn hub_process(&self) -> Result<&Process> {
-        self.hub.process.as_ref().context("the hub does not run")
-    }
-
-    /// The worker's process, to be sent signals.
-    pub fn worker_process(&self) -> Result<&Process> {
-        self.worker
-            .process
-            .as_ref()
-            .context("the worker does not run")
-    }
-
-    /// The hub's binary and settings, for its other commands.
+    /// The first hub's binary and settings, for its other commands.
     #[must_use]
     pub fn hub_program(&self) -> &Program {
-        &self.hub.program
+        &self.hubs[0].program
     }
 
-    /// Everything that a service has logged so far.
+    /// Everything that the services have logged so far.
     pub fn logs(&self) -> Result<String> {
         let mut logs = String::new();
-        for service in [&self.hub, &self.worker] {
+        for service in self.hubs.iter().chain(&self.workers) {
             logs.push_str(&std::fs::read_to_string(&service.program.log).unwrap_or_default());
         }
         Ok(logs)
@@ -225,74 +238,45 @@ impl Drop for System {
         if self.quiet {
             return;
         }
-        for service in [&self.hub, &self.worker] {
+        for service in self.hubs.iter().chain(&self.workers) {
             let Program { name, log, .. } = &service.program;
             eprintln!("---- the last lines of {name} ----\n{}", tail(log, 80));
         }
     }
 }
 
-impl Service {
-    async fn start(&mut self) -> Result<()> {
-        if self.process.is_some() {
-            bail!("{} runs already", self.program.name);
-        }
-        let mut process = self.program.start()?;
-        let deadline = Instant::now() + START_TIME;
-        let health = format!("http://127.0.0.1:{}/health", self.port);
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(5))
-            .build()?;
-        while !is_healthy(&http, &health).await {
-            if let Some(status) = process.ended()? {
-                let log = tail(&self.program.log, 40);
-                bail!(
-                    "{} ended while it started ({status}):\n{log}",
-                    self.program.name
-                );
-            }
-            if Instant::now() > deadline {
-                let log = tail(&self.program.log, 40);
-                bail!(
-                    "{} was not healthy in {START_TIME:?}:\n{log}",
-                    self.program.name
-                );
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        self.process = Some(process);
-        Ok(())
-    }
-
-    fn take(&mut self) -> Result<Process> {
-        self.process
-            .take()
-            .with_context(|| format!("{} does not run", self.program.name))
-    }
-
-    async fn stop(&mut self) -> Result<()> {
-        let status = self.take()?.terminate(STOP_TIME).await?;
-        if !status.success() {
-            bail!("{} ended with {status} upon SIGTERM", self.program.name);
-        }
-        Ok(())
-    }
+/// At least one.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let ports = (0..count.max(1)).map(|_| free_port());
+    Ok(ports.collect::<Result<_, _>>()?)
 }
 
-async fn is_healthy(http: &reqwest::Client, url: &str) -> bool {
-    http.get(url)
-        .send()
-        .await
-        .is_ok_and(|answer| answer.status().is_success())
+fn services(
+    name: &'static str,
+    ports: &[u16],
+    settings: &[(&'static str, String)],
+    folder: &Path,
+) -> Result<Vec<Service>> {
+    let service = |(index, &port): (usize, &u16)| -> Result<Service> {
+        let mut environment: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        environment.push(("PORT".to_owned(), port.to_string()));
+        let program = Program {
+            name,
+            path: binaries::binary(name)?,
+            environment,
+            log: folder.join(format!("{name}-{index}.log")),
+        };
+        Ok(Service::new(program, port))
+    };
+    ports.iter().enumerate().map(service).collect()
 }
 
 /// Later settings win.
-fn join(
-    shared: &[(&'static str, String)],
-    own: &[(&'static str, String)],
-    further: Vec<(&'static str, String)>,
-) -> Vec<(&'static str, String)> {
-    shared.iter().chain(own).cloned().chain(further).collect()
+fn join(settings: &[&[(&'static str, String)]]) -> Vec<(&'static str, String)> {
+    settings.concat()
 }
 
 fn random_secret() -> String {

@@ -14,6 +14,8 @@ mod timeline;
 mod bad_input;
 mod make_run;
 mod storm;
+mod faults;
+mod documented;
 
 use std::time::Duration;
 
