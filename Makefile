@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api clean
+.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
@@ -52,6 +52,12 @@ idle-memory: ## Measure the memory of idle connections, HUB=--hub for those of h
 
 public-api: ## Check the listing of signalr's public API (scripts/public-api.sh --renew writes it)
 	@scripts/public-api.sh
+
+faults: ## Kill, freeze and cut off everything under load, on both sets of parts (ARGS="--seed 7")
+	@scripts/faults.sh $(ARGS)
+
+rolling: ## Restart two hubs one after the other under 2,000 clients
+	@scripts/faults.sh rolling $(ARGS)
 
 clean: ## Remove what was built (not the data)
 	cargo clean
