@@ -14,6 +14,8 @@ use crate::{
 
 /// Jobs that one round of expiry takes.
 const BATCH: u32 = 256;
+/// The fewest, where the store did not end more of them in time.
+const SMALLEST_BATCH: u32 = 8;
 /// Even when nothing is due the store is asked again after this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Between two rounds: a moment that has just passed must not make a busy loop.
@@ -51,11 +53,18 @@ pub(crate) async fn keep_time(
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let mut changed = store.jobs_changed();
+    let mut batch = BATCH;
     loop {
         changed.mark_unchanged();
-        let pause = match round(&store).await {
-            Ok(pause) => pause,
+        let pause = match round(&store, batch).await {
+            Ok(pause) => {
+                batch = (batch * 2).min(BATCH);
+                pause
+            }
             Err(error) => {
+                if matches!(error, StoreError::TimedOut) {
+                    batch = (batch / 2).max(SMALLEST_BATCH);
+                }
                 tracing::error!(%error, "jobs that are due could not be ended");
                 PAUSE
             }
@@ -79,7 +88,7 @@ pub(crate) async fn keep_time(
 
 /// Ends what is due, and returns how long nothing will be. Each upload passes
 /// here, so that nothing is written where nothing is due.
-async fn round(store: &Store) -> Result<Duration, StoreError> {
+async fn round(store: &Store, batch: u32) -> Result<Duration, StoreError> {
     loop {
         let Some(due) = store.next_due().await? else {
             return Ok(LONGEST_SLEEP);
@@ -88,7 +97,7 @@ async fn round(store: &Store) -> Result<Duration, StoreError> {
         if due > now {
             return Ok(due.since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP));
         }
-        let expired = store.expire(BATCH).await?;
+        let expired = store.expire(batch).await?;
         if expired.requeued > 0 || expired.failed > 0 {
             let (requeued, failed) = (expired.requeued, expired.failed);
             tracing::info!(requeued, failed, "ended attempts that were due");

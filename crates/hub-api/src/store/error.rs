@@ -87,12 +87,23 @@ impl StoreError {
         /// Serialization failure, deadlock, unique violation
         /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
         const CODES: [&str; 3] = ["40001", "40P01", "23505"];
+        self.postgres_code()
+            .is_some_and(|code| CODES.contains(&code))
+    }
+
+    /// True when another hub kept what this one waited for: what needs
+    /// something else can be written meanwhile.
+    pub(in crate::store) fn is_lock_timeout(&self) -> bool {
+        self.postgres_code() == Some(LOCK_NOT_AVAILABLE)
+    }
+
+    fn postgres_code(&self) -> Option<&str> {
         match self {
             Self::Unavailable(error) | Self::Database(error) => error
                 .as_database_error()
                 .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
-                .is_some_and(|error| CODES.contains(&error.code())),
-            _ => false,
+                .map(PgDatabaseError::code),
+            _ => None,
         }
     }
 }
@@ -102,7 +113,8 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::PoolTimedOut => Self::TimedOut,
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
-            sqlx::Error::Io(_) => Self::Unavailable(Arc::new(error)),
+            // An answer that breaks off is one of a server that went away.
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Self::Unavailable(Arc::new(error)),
             sqlx::Error::Database(database) => match passes(&**database) {
                 Passing::Yes => Self::Unavailable(Arc::new(error)),
                 Passing::No => Self::Database(Arc::new(error)),
@@ -119,6 +131,8 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
     }
 }
 
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 enum Passing {
     Yes,
     No,
@@ -128,7 +142,10 @@ enum Passing {
 fn passes(error: &dyn DatabaseError) -> Passing {
     let yes = match error.try_downcast_ref::<PgDatabaseError>() {
         Some(error) if error.code() == "22021" => return Passing::BadText,
-        Some(error) => is_passing_postgres_code(error.code()),
+        Some(error) if is_within_session(error.severity()) => {
+            is_passing_postgres_code(error.code())
+        }
+        Some(error) => !is_wrong_setup(error.code()),
         None => error
             .code()
             .is_some_and(|code| is_passing_sqlite_code(&code)),
@@ -140,12 +157,19 @@ fn is_within_session(severity: PgSeverity) -> bool {
     !matches!(severity, PgSeverity::Fatal | PgSeverity::Panic)
 }
 
+/// Why a session was not begun that another one will not mend: the role, the
+/// database, the rights.
+fn is_wrong_setup(code: &str) -> bool {
+    ["28", "3D", "42"]
+        .iter()
+        .any(|class| code.starts_with(class))
+}
+
 /// By class (<https://www.postgresql.org/docs/current/errcodes-appendix.html>):
 /// the connection, contention, resources, the operator, the machine. And a
 /// read-only session: after a failover the name still leads to the old server
 /// for a moment.
 fn is_passing_postgres_code(code: &str) -> bool {
-    const LOCK_NOT_AVAILABLE: &str = "55P03";
     const READ_ONLY: &str = "25006";
     ["08", "40", "53", "57", "58"]
         .iter()

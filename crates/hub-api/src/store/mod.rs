@@ -567,7 +567,9 @@ impl Store {
     ) -> Result<T, StoreError> {
         let read = async {
             let mut reader = self.readers.acquire().await?;
-            read(reader.conn()).await
+            let answer = read(reader.conn()).await?;
+            reader.finished();
+            Ok(answer)
         };
         timeout(self.shared.options.patience, read)
             .await
@@ -585,7 +587,15 @@ async fn shared(
     clock: Clock,
     readers: &Readers,
 ) -> Result<Arc<Shared>, StoreError> {
-    let epoch = read::epoch(readers.acquire().await?.conn()).await?;
+    let first = async {
+        let mut reader = readers.acquire().await?;
+        let epoch = read::epoch(reader.conn()).await?;
+        reader.finished();
+        Ok(epoch)
+    };
+    let epoch = timeout(options.patience, first)
+        .await
+        .unwrap_or(Err(StoreError::TimedOut))?;
     Ok(Arc::new(Shared {
         options,
         clock,
@@ -607,6 +617,7 @@ async fn work(shared: Arc<Shared>, writer: Writer, readers: Readers) -> Result<(
         Readers::Postgres(pool) => {
             let others = database::watch_jobs(
                 pool,
+                shared.options.patience,
                 shared.clock.clone(),
                 &shared.jobs_changed,
                 &shared.own_jobs_changed,

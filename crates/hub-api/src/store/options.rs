@@ -1,8 +1,8 @@
 //! What a store is opened with, and the bounds that it keeps.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::{clock::Clock, error::StoreError};
 
@@ -37,11 +37,54 @@ impl Location {
                 "it starts with postgres://, postgresql:// or sqlite:",
             ));
         }
+        // sqlx logs a parameter that it does not know, with its value.
+        if !has_known_parameters(url) {
+            return Err(wrong(
+                "it has a parameter that is not known; known are sslmode, sslrootcert, sslcert, \
+                 sslkey, host, hostaddr, port, dbname, user, password, application_name, options",
+            ));
+        }
         let options = PgConnectOptions::from_str(url).map_err(|_| {
             wrong("it reads postgres://user:password@host:5432/database?sslmode=verify-full")
         })?;
+        if matches!(options.get_ssl_mode(), PgSslMode::Allow) {
+            return Err(wrong(
+                "sslmode=allow prefers plain text: it is require, verify-ca, verify-full, \
+                 prefer or, in a private network, disable",
+            ));
+        }
         Ok(Self::Postgres(PostgresAddress(Box::new(options))))
     }
+}
+
+fn has_known_parameters(url: &str) -> bool {
+    const KNOWN: [&str; 18] = [
+        "sslmode",
+        "ssl-mode",
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+        "ssl-key",
+        "statement-cache-capacity",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+    ];
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.all(|pair| {
+        let key = pair.split('=').next().unwrap_or_default();
+        KNOWN.contains(&key) || key.starts_with("options[")
+    })
 }
 
 impl fmt::Display for Location {
@@ -60,6 +103,35 @@ pub struct PostgresAddress(Box<PgConnectOptions>);
 impl PostgresAddress {
     pub(in crate::store) fn options(&self) -> &PgConnectOptions {
         &self.0
+    }
+
+    /// Says so where passwords and notifications may cross a public network as
+    /// plain text.
+    pub(in crate::store) fn warn_of_plain_text(&self) {
+        let encrypts = matches!(
+            self.0.get_ssl_mode(),
+            PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
+        );
+        if !encrypts && self.0.get_socket().is_none() && !is_private(self.0.get_host()) {
+            tracing::warn!(
+                host = self.0.get_host(),
+                "store.plain_text: the connection to the database may be plain text; \
+                 add sslmode=verify-full to its address"
+            );
+        }
+    }
+}
+
+/// True for an address of a private network, and for a name that only such a
+/// network knows.
+fn is_private(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
+        Err(_) => !host.contains('.') || host.ends_with(".internal") || host.ends_with(".local"),
     }
 }
 

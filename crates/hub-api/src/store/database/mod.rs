@@ -9,11 +9,9 @@ mod transaction;
 mod sqlite;
 mod postgres;
 
-use sqlx::{
-    PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection,
-};
+use sqlx::{PgConnection, PgPool, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 
-pub(in crate::store) use postgres::{PostgresWriter, watch_jobs};
+pub(in crate::store) use postgres::{PostgresReader, PostgresWriter, watch_jobs};
 pub(in crate::store) use rows::{Args, Kind, MAX_ROWS, RowsStatement};
 pub(in crate::store) use sqlite::SqliteWriter;
 pub(in crate::store) use transaction::{Transaction, read_rows};
@@ -133,7 +131,7 @@ impl Readers {
     pub(in crate::store) async fn acquire(&self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite(pool) => Reader::Sqlite(pool.acquire().await?),
-            Self::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+            Self::Postgres(pool) => Reader::Postgres(PostgresReader::acquire(pool).await?),
         })
     }
 }
@@ -142,14 +140,22 @@ impl Readers {
 #[derive(Debug)]
 pub(in crate::store) enum Reader {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PostgresReader),
 }
 
 impl Reader {
     pub(in crate::store) fn conn(&mut self) -> Conn<'_> {
         match self {
             Self::Sqlite(conn) => Conn::Sqlite(conn),
-            Self::Postgres(conn) => Conn::Postgres(conn),
+            Self::Postgres(reader) => Conn::Postgres(reader.conn()),
+        }
+    }
+
+    /// All that was asked has been answered, so that the connection can serve again.
+    pub(in crate::store) fn finished(self) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(reader) => reader.finished(),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::store::{
     StoreError, Stream, StreamState,
     database::{Sql, run},
     read,
-    writer::{Operation, Work, confirm_now},
+    writer::{Locks, Operation, Work, confirm_now},
 };
 
 const RAISE: Sql = Sql::same(
@@ -24,6 +24,10 @@ pub(in crate::store) struct Acknowledge {
 
 impl Operation for Acknowledge {
     type Output = StreamState;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Stream(&self.stream)
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<StreamState, StoreError> {
         confirm_now(work, &self.stream, self.sequence).await?;

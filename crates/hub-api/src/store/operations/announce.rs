@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use crate::store::{
     Announcement, StoreError, UnixMillis,
     database::{Kind::Int, RowsStatement, Sql, columns, run},
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 /// Takes ready jobs that are not announced, and keeps them from others for a while.
@@ -92,6 +92,10 @@ static AGAIN: LazyLock<RowsStatement> = LazyLock::new(|| {
 
 impl Operation for AnnounceAgain {
     type Output = ();
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Many
+    }
 
     /// A job that became ready anew in the meantime has another `available_at`
     /// than it was announced for, so that this time is not looked at.

@@ -6,7 +6,7 @@ use crate::store::{
     database::{Sql, columns, locking, run},
     failure::EXHAUSTED,
     photo_from_row, user_from_row,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 const FIND: Sql = locking!(
@@ -29,6 +29,10 @@ columns!(JobRow {
 
 impl Operation for DeadLetter {
     type Output = Buried;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Many
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Buried, StoreError> {
         let found: Option<JobRow> =

@@ -9,7 +9,7 @@ use crate::store::{
     decode::count_from_row,
     failure::{EXHAUSTED, OVERDUE},
     photo_from_row, user_from_row,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 use shared_dto::UserId;
 
@@ -67,14 +67,20 @@ columns!(DueRow {
 impl Operation for Expire {
     type Output = Expired;
 
+    fn locks(&self) -> Locks<'_> {
+        Locks::Many
+    }
+
     async fn run(&self, work: &mut Work<'_>) -> Result<Expired, StoreError> {
         let now = work.now;
-        let due: Vec<DueRow> = run!(
+        let mut due: Vec<DueRow> = run!(
             work.tx.conn().await?,
             DUE,
             [now.0, i64::from(self.batch)],
             fetch_all
         )?;
+        // The order of streams, which other hubs lock as well.
+        due.sort_by(|one, other| (&one.user, one.job_id).cmp(&(&other.user, other.job_id)));
         let mut expired = Expired {
             more: u32::try_from(due.len()).unwrap_or(u32::MAX) >= self.batch,
             ..Expired::default()

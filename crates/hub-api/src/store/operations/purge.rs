@@ -9,7 +9,7 @@ use crate::store::{
         RowsStatement, Sql, run,
     },
     options::IDEMPOTENCY_AT_LEAST,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 /// One bounded round.
@@ -22,6 +22,10 @@ pub(in crate::store) struct Purge {
 
 impl Operation for Purge {
     type Output = Purged;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Many
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Purged, StoreError> {
         let (my_turn,): (bool,) = run!(work.tx.conn().await?, MY_TURN, [], fetch_one)?;

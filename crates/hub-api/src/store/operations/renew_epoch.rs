@@ -6,7 +6,7 @@ use crate::store::{
     StoreError,
     database::{Sql, run},
     decode::random_hex,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 const RENEW: Sql = Sql::same("UPDATE store SET epoch = $1");
@@ -17,6 +17,10 @@ pub(in crate::store) struct RenewEpoch;
 
 impl Operation for RenewEpoch {
     type Output = Arc<str>;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Many
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Arc<str>, StoreError> {
         let epoch: Arc<str> = random_hex()[..16].into();

@@ -6,7 +6,7 @@ use crate::store::{
     database::{Sql, columns, locking, run},
     decode::count_from_row,
     photo_from_row, user_from_row,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 /// What is kept of an error text, in bytes.
@@ -50,6 +50,10 @@ columns!(JobRow {
 
 impl Operation for Retry {
     type Output = Retried;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Many
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Retried, StoreError> {
         let found: Option<JobRow> =

@@ -24,13 +24,20 @@ const STATE: Sql =
     Sql::same("SELECT oldest, head, confirmed, acknowledged FROM streams WHERE stream = $1");
 
 /// The state and the entries come from one statement, so that no entry is
-/// committed, or purged, between the two.
-const ENTRIES: Sql = Sql::same(
-    "SELECT s.oldest, s.head, s.confirmed, s.acknowledged,
+/// committed, or purged, between the two. PostgreSQL would read and sort all
+/// that lies behind the page, were the limit not within the join.
+const ENTRIES: Sql = Sql {
+    sqlite: "SELECT s.oldest, s.head, s.confirmed, s.acknowledged,
             l.id, l.sequence, l.event, l.payload, l.analysis_id, l.created_at
      FROM streams s LEFT JOIN log l ON l.stream = s.stream AND l.sequence > $1
      WHERE s.stream = $2 ORDER BY l.sequence LIMIT $3",
-);
+    postgres: "SELECT s.oldest, s.head, s.confirmed, s.acknowledged,
+            l.id, l.sequence, l.event, l.payload, l.analysis_id, l.created_at
+     FROM streams s LEFT JOIN LATERAL (
+         SELECT id, sequence, event, payload, analysis_id, created_at FROM log
+         WHERE stream = s.stream AND sequence > $1 ORDER BY sequence LIMIT $3) l ON true
+     WHERE s.stream = $2 ORDER BY l.sequence",
+};
 
 static BEYOND: LazyLock<RowsStatement> = LazyLock::new(|| {
     let template = Sql::same(

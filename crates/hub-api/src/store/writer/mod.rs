@@ -5,9 +5,9 @@
 //! was written, so batches grow with the load and a lone write waits for
 //! nothing. Receipts alone wait a little, since nobody waits for them.
 //!
-//! In PostgreSQL other hubs write as well. There appends, operations and
-//! receipts are a transaction each, so that none holds a row lock while it
-//! waits for one that comes earlier in the order.
+//! In PostgreSQL other hubs write as well. There appends, receipts and each
+//! kind of operation are a transaction each, so that none holds a row lock
+//! while it waits for one that comes earlier in the order.
 
 mod queue;
 mod work;
@@ -20,7 +20,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(in crate::store) use ending::Ending;
-pub(in crate::store) use queue::{Operation, Queues, queues};
+pub(in crate::store) use queue::{Locks, Operation, Queues, queues};
 pub(in crate::store) use receipts::{Attempt, Receipts, confirm_now};
 pub(in crate::store) use work::{Draft, Work};
 
@@ -170,7 +170,7 @@ impl Writer {
         );
         // A full disk or a locked file is no part's fault, and a writer that
         // tried them all would keep every caller waiting.
-        let all_the_same = error.is_transient() && !error.is_contention();
+        let all_the_same = is_all_the_same(&error);
         if all_the_same || batch.parts() == 1 {
             self.give_up(batch, &error);
             return if matches!(error, StoreError::Closed) {
@@ -179,13 +179,40 @@ impl Writer {
                 Ok(())
             };
         }
-        for mut part in std::mem::take(batch).split() {
+        self.carry_out_parts(std::mem::take(batch).split()).await
+    }
+
+    /// Commits each part alone, for as long as that can help and somebody
+    /// still waits for it.
+    async fn carry_out_parts(
+        &mut self,
+        parts: impl Iterator<Item = Batch>,
+    ) -> Result<(), StoreError> {
+        let until = Instant::now() + self.shared.options.patience;
+        let mut hopeless = None;
+        for mut part in parts {
+            if let Some(error) = &hopeless {
+                self.give_up(&mut part, error);
+                continue;
+            }
             match self.transact(&mut part).await {
                 Ok(outcome) => self.deliver(&mut part, outcome),
-                Err(error) => self.give_up(&mut part, &error),
+                Err(error) => {
+                    self.give_up(&mut part, &error);
+                    if is_all_the_same(&error) || Instant::now() >= until {
+                        hopeless = Some(if error.is_transient() {
+                            error
+                        } else {
+                            StoreError::TimedOut
+                        });
+                    }
+                }
             }
         }
-        Ok(())
+        match hopeless {
+            Some(StoreError::Closed) => Err(StoreError::Closed),
+            _ => Ok(()),
+        }
     }
 
     /// One transaction; one that another hub's was in the way of is tried again.
@@ -342,7 +369,7 @@ impl Batch {
         self.appends.len() + self.operations.len() + usize::from(!self.receipts.is_empty())
     }
 
-    /// Appends, operations and receipts as a batch each, in this order.
+    /// Appends, operations by what they lock, and receipts, as a batch each.
     fn by_kind(self) -> impl Iterator<Item = Self> {
         let Self {
             appends,
@@ -353,16 +380,27 @@ impl Batch {
             appends,
             ..Self::default()
         };
-        let operations = Self {
+        let of = |operations| Self {
             operations,
             ..Self::default()
         };
+        let (mut on_jobs, mut on_streams, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+        for operation in operations {
+            match operation.locks() {
+                Locks::Jobs => on_jobs.push(operation),
+                Locks::Stream(_) => on_streams.push(operation),
+                Locks::Many => alone.push(of(vec![operation])),
+            }
+        }
+        on_streams.sort_by(|one, other| one.locks().stream().cmp(other.locks().stream()));
         let receipts = Self {
             receipts,
             ..Self::default()
         };
-        [appends, operations, receipts]
+        [appends, of(on_jobs), of(on_streams)]
             .into_iter()
+            .chain(alone)
+            .chain([receipts])
             .filter(|batch| batch.parts() > 0)
     }
 
@@ -387,6 +425,11 @@ impl Batch {
         });
         appends.chain(operations).chain(receipts)
     }
+}
+
+/// True for a failure that every other part would meet as well.
+fn is_all_the_same(error: &StoreError) -> bool {
+    error.is_transient() && !error.is_contention() && !error.is_lock_timeout()
 }
 
 /// Appends come first, so that a result that is already here is not expired

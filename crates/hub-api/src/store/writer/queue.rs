@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{append::QueuedAppend, work::Work};
-use crate::store::{Append, NewNotification, StoreError};
+use crate::store::{Append, NewNotification, StoreError, Stream};
 
 /// A use case that writes, but for appends, which are batched in a way of their own.
 pub(in crate::store) trait Operation: Send + 'static {
@@ -21,6 +21,33 @@ pub(in crate::store) trait Operation: Send + 'static {
         &self,
         work: &mut Work<'_>,
     ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
+
+    /// What it locks where other hubs write as well: it decides which others
+    /// share its transaction, and in what order.
+    fn locks(&self) -> Locks<'_> {
+        Locks::Jobs
+    }
+}
+
+/// What an [`Operation`] locks.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Locks<'a> {
+    /// A job of its own, or jobs that it skips where another one holds them.
+    Jobs,
+    /// One stream.
+    Stream(&'a Stream),
+    /// More: it has a transaction of its own.
+    Many,
+}
+
+impl Locks<'_> {
+    /// The streams' order.
+    pub(super) fn stream(&self) -> &str {
+        match self {
+            Self::Stream(stream) => stream.as_str(),
+            Self::Jobs | Self::Many => "",
+        }
+    }
 }
 
 /// An [`Operation`] with the caller that waits for it, of whatever type.
@@ -30,6 +57,9 @@ pub(in crate::store) trait QueuedOperation: Send {
         &'a mut self,
         work: &'a mut Work<'_>,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+
+    /// What it locks.
+    fn locks(&self) -> Locks<'_>;
 
     /// Answers the caller: the output once it is committed, or why not.
     fn settle(self: Box<Self>, committed: Result<(), StoreError>);
@@ -53,6 +83,10 @@ impl<O: Operation> QueuedOperation for Slot<O> {
             }
             Ok(())
         })
+    }
+
+    fn locks(&self) -> Locks<'_> {
+        self.operation.locks()
     }
 
     fn settle(self: Box<Self>, committed: Result<(), StoreError>) {

@@ -103,6 +103,17 @@ async fn an_upload_that_comes_to_both_at_once_makes_one_analysis() {
 }
 
 #[tokio::test]
+async fn a_hub_that_starts_beside_others_lengthens_no_lease() {
+    let (a, _b) = two().await;
+    a.upload(42).await;
+    a.lease().await;
+    let _third = open_at(&a.place, &a.clock).await;
+    a.clock.advance(LEASE + seconds(1));
+    let expired = a.store.expire(10).await.unwrap();
+    assert_eq!((expired.requeued, expired.failed), (1, 0));
+}
+
+#[tokio::test]
 async fn a_job_is_leased_by_one_of_them() {
     let (a, b) = two().await;
     join_all((0..40).map(|user| a.store.create_analysis(upload_of(user)))).await;

@@ -154,6 +154,47 @@ async fn a_reader_that_is_not_free_in_time_is_told_as_passing() {
 }
 
 #[tokio::test]
+async fn sessions_that_hang_keep_no_places_of_the_pool() {
+    let (_server, db) = own_server().await;
+    let Place::Server(url) = &db.place else {
+        panic!("this is a server");
+    };
+    db.append(plain(1, "E")).await;
+    let stream = stream(1);
+    let read_often =
+        || futures_util::future::join_all((0..30).map(|_| db.store.stream_state(&stream)));
+    for state in read_often().await {
+        assert_eq!(state.unwrap().head, 1);
+    }
+    let mut other = PgConnection::connect(url).await.unwrap();
+    let sessions: Vec<i32> = sqlx::query_scalar(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'tendril-hub'",
+    )
+    .fetch_all(&mut other)
+    .await
+    .unwrap();
+    assert!(sessions.len() > 2, "readers, the writer, the listener");
+    signal("-STOP", &sessions);
+    // Each session that hangs costs a read its patience, and only one.
+    read_often().await;
+    until_answered(|| db.store.stream_state(&stream)).await;
+    for state in read_often().await {
+        assert_eq!(state.unwrap().head, 1);
+    }
+    until_answered(|| db.store.append(plain(1, "E"))).await;
+    signal("-CONT", &sessions);
+}
+
+fn signal(signal: &str, sessions: &[i32]) {
+    let sessions = sessions.iter().map(ToString::to_string);
+    let done = std::process::Command::new("kill")
+        .arg(signal)
+        .args(sessions)
+        .status();
+    assert!(done.unwrap().success());
+}
+
+#[tokio::test]
 async fn a_connection_that_died_while_it_idled_costs_nobody_anything() {
     let db = open().await;
     db.append(plain(1, "E")).await;
@@ -191,4 +232,17 @@ async fn a_password_is_in_no_error() {
     assert!(!format!("{wrong} {wrong:?}").contains("s3cr3t-word"));
     let other = Location::parse("mysql://hub:s3cr3t-word@127.0.0.1/x").unwrap_err();
     assert!(!format!("{other} {other:?}").contains("s3cr3t-word"));
+    let mistyped = "postgres://hub@127.0.0.1/x?sslmode=require&passwrod=s3cr3t-word";
+    let mistyped = Location::parse(mistyped).unwrap_err();
+    assert!(!format!("{mistyped} {mistyped:?}").contains("s3cr3t-word"));
+}
+
+#[tokio::test]
+async fn an_address_that_prefers_plain_text_is_refused() {
+    let address = |mode| format!("postgres://hub@db.example.org/tendril?sslmode={mode}");
+    for mode in ["disable", "prefer", "require", "verify-ca", "verify-full"] {
+        Location::parse(&address(mode)).unwrap();
+    }
+    let refused = Location::parse(&address("allow")).unwrap_err();
+    assert!(matches!(refused, StoreError::Address { .. }), "{refused:?}");
 }

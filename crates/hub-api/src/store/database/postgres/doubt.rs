@@ -16,7 +16,7 @@ const STATE: &str = "SELECT pg_xact_status($1::text::xid8)";
 /// (`invalid_parameter_value`).
 const NO_SUCH_TRANSACTION: &str = "22023";
 
-const LOGGED: &str = "SELECT id, stream, sequence, payload FROM log WHERE id = ANY($1)";
+const LOGGED: &str = "SELECT id, stream, sequence, created_at, payload FROM log WHERE id = ANY($1)";
 
 /// What is known of the transaction under way, should its connection be lost.
 #[derive(Debug, Default)]
@@ -73,18 +73,19 @@ impl Doubt {
         }
         let pending = self.pending.as_deref().unwrap_or_default();
         let ids: Vec<i64> = pending.iter().map(|entry| entry.notification_id).collect();
-        let logged: Vec<(i64, String, i64, String)> =
+        let logged: Vec<(i64, String, i64, i64, String)> =
             sqlx::query_as(LOGGED).bind(ids).fetch_all(conn).await?;
-        let logged: HashMap<i64, (String, i64, String)> = logged
+        let logged: HashMap<i64, (String, i64, i64, String)> = logged
             .into_iter()
-            .map(|(id, stream, sequence, payload)| (id, (stream, sequence, payload)))
+            .map(|(id, stream, sequence, at, payload)| (id, (stream, sequence, at, payload)))
             .collect();
         let is_logged = |entry: &&LoggedEntry| {
             logged
                 .get(&entry.notification_id)
-                .is_some_and(|(stream, sequence, payload)| {
+                .is_some_and(|(stream, sequence, at, payload)| {
                     *stream == entry.stream.as_str()
                         && *sequence == entry.sequence
+                        && *at == entry.created_at.0
                         && *payload == *entry.payload
                 })
         };

@@ -5,10 +5,13 @@
 
 mod open;
 mod writer;
+mod reader;
+mod presence;
 mod doubt;
 mod notify;
 
 pub(super) use doubt::Doubt;
 pub(in crate::store) use notify::watch_jobs;
 pub(super) use open::{open, open_for_reading};
+pub(in crate::store) use reader::PostgresReader;
 pub(in crate::store) use writer::PostgresWriter;

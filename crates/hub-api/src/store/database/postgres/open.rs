@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::writer::PostgresWriter;
+use super::{presence::is_alone, writer::PostgresWriter};
 use crate::store::{
     Clock, StoreError, StoreOptions,
     clock::UnixMillis,
@@ -18,8 +18,8 @@ use crate::store::{
     read::make_epoch,
 };
 
-/// Connections of the pool that hear other hubs.
-const LISTENERS: u32 = 1;
+/// Connections of the pool for what hubs tell each other.
+const TELLERS: u32 = 1;
 
 /// How long a database that starts or fails over is waited for.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -27,21 +27,28 @@ const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long migrations may take, and wait for those of another hub.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
-/// A session that its hub forgot ends by itself, and its locks with it.
-const FORGOTTEN: Duration = Duration::from_secs(15);
-
 pub(in crate::store::database) async fn open(
     options: &StoreOptions,
     address: &PostgresAddress,
 ) -> Result<Opened, StoreError> {
+    address.warn_of_plain_text();
     let mut conn = connect_patiently(&migrating(address)).await?;
     timeout(MIGRATION_PATIENCE, migrations().run(&mut conn))
         .await
         .map_err(|_| StoreError::TimedOut)??;
-    make_epoch(Conn::Postgres(&mut conn)).await?;
-    let clock = database_clock(options, &mut conn).await?;
-    spare_leases(&mut conn, clock.now() + options.lease_grace).await?;
-    conn.close().await?;
+    let set_up = async {
+        make_epoch(Conn::Postgres(&mut conn)).await?;
+        let clock = database_clock(options, &mut conn).await?;
+        // Where another hub is at work, workers could lengthen their leases there.
+        if is_alone(&mut conn).await? {
+            spare_leases(&mut conn, clock.now() + options.lease_grace).await?;
+        }
+        conn.close().await?;
+        Ok::<_, StoreError>(clock)
+    };
+    let clock = timeout(START_PATIENCE, set_up)
+        .await
+        .map_err(|_| StoreError::TimedOut)??;
     let writer = PostgresWriter::new(session(options, address), options, clock.clone());
     Ok(Opened {
         readers: readers(options, address),
@@ -55,8 +62,11 @@ pub(in crate::store::database) async fn open_for_reading(
     address: &PostgresAddress,
 ) -> Result<Opened, StoreError> {
     let mut conn = connect_patiently(&session(options, address)).await?;
-    let clock = database_clock(options, &mut conn).await?;
-    conn.close().await?;
+    let clock = timeout(START_PATIENCE, database_clock(options, &mut conn))
+        .await
+        .map_err(|_| StoreError::TimedOut)??;
+    // The server ends the session either way.
+    drop(conn);
     Ok(Opened {
         readers: readers(options, address),
         writer: None,
@@ -75,12 +85,16 @@ fn named(address: &PostgresAddress) -> PgConnectOptions {
 /// What every session of a hub at work is bounded by.
 fn session(options: &StoreOptions, address: &PostgresAddress) -> PgConnectOptions {
     let millis = |time: Duration| time.as_millis().to_string();
+    let lock_timeout = options.patience / 2;
+    // The session of a hub that hangs ends by itself, and its locks with it,
+    // before another hub gives up waiting for them.
+    let forgotten = lock_timeout * 4 / 5;
     named(address).options([
         // An accepted write survives the server's crash, whatever its defaults say.
         ("synchronous_commit", "on".to_owned()),
         ("statement_timeout", millis(options.patience)),
-        ("lock_timeout", millis(options.patience / 2)),
-        ("idle_in_transaction_session_timeout", millis(FORGOTTEN)),
+        ("lock_timeout", millis(lock_timeout)),
+        ("idle_in_transaction_session_timeout", millis(forgotten)),
         // A statement whose hub is gone is not finished first.
         ("client_connection_check_interval", "2000".to_owned()),
         ("tcp_keepalives_idle", "10".to_owned()),
@@ -97,7 +111,7 @@ fn migrating(address: &PostgresAddress) -> PgConnectOptions {
 fn readers(options: &StoreOptions, address: &PostgresAddress) -> Readers {
     let connect = session(options, address).options([("default_transaction_read_only", "on")]);
     let pool = PgPoolOptions::new()
-        .max_connections(options.readers + LISTENERS)
+        .max_connections(options.readers + TELLERS)
         .acquire_timeout(options.patience)
         // A connection that idled may have died with its server; asking costs
         // a round trip, and only then.
@@ -177,8 +191,8 @@ async fn database_clock(
     Ok(Clock::following(UnixMillis(now)))
 }
 
-/// A worker at work must not lose its job because the hub was away. A row that
-/// is locked is being changed by another hub, which was not.
+/// A worker at work must not lose its job because all hubs were away. A row
+/// that is locked is being changed by another hub, which was not.
 async fn spare_leases(conn: &mut PgConnection, until: UnixMillis) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE jobs SET lease_until = $1 WHERE id IN (

@@ -6,7 +6,10 @@ use std::time::Duration;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
-use super::Doubt;
+use super::{
+    Doubt,
+    presence::{ENTER, LEAVE},
+};
 use crate::store::{
     Clock, LoggedEntry, StoreError, StoreOptions, UnixMillis,
     database::{Conn, Transaction},
@@ -130,9 +133,13 @@ impl PostgresWriter {
     }
 
     pub(in crate::store::database) async fn close(self) -> Result<(), StoreError> {
-        if let Some(conn) = self.conn {
+        if let Some(mut conn) = self.conn {
             // The server ends the session either way.
-            let _ = timeout(FAREWELL, conn.close()).await;
+            let farewell = async {
+                sqlx::raw_sql(LEAVE).execute(&mut conn).await?;
+                conn.close().await
+            };
+            let _ = timeout(FAREWELL, farewell).await;
         }
         Ok(())
     }
@@ -144,7 +151,12 @@ async fn connected<'c>(
     patience: Duration,
 ) -> Result<&'c mut PgConnection, StoreError> {
     if conn.is_none() {
-        let fresh = timeout(patience, options.connect())
+        let enter = async {
+            let mut fresh = options.connect().await?;
+            sqlx::raw_sql(ENTER).execute(&mut fresh).await?;
+            Ok::<_, sqlx::Error>(fresh)
+        };
+        let fresh = timeout(patience, enter)
             .await
             .map_err(|_| StoreError::TimedOut)??;
         *conn = Some(fresh);
