@@ -2,20 +2,28 @@
 //! `synchronous=FULL`, on a file in the system's temporary folder (or in
 //! `STORE_BENCH_DIR`).
 //!
+//! With `STORE_BENCH_POSTGRES=postgres://user@host:port/database` on that
+//! server instead, in databases of its own; `fsync` must be on there. The CPU
+//! is this process', not the server's.
+//!
 //! It prints a table instead of using a benchmark harness, since what counts
 //! is throughput under concurrency and the CPU time of the whole process.
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use hub_api::store::{
-    Append, Confirmation, Idempotency, LoggedEntry, NewAnalysis, NewNotification, OnCommitted,
-    Outcome, Photo, ReceiptSource, Store, StoreOptions, Stream, Terminal, UnixMillis,
+    Append, Confirmation, Idempotency, Location, LoggedEntry, NewAnalysis, NewNotification,
+    OnCommitted, Outcome, Photo, ReceiptSource, Store, StoreOptions, Stream, Terminal, UnixMillis,
 };
 use shared_dto::UserId;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 const USERS: i64 = 1000;
 
@@ -27,6 +35,13 @@ async fn main() {
     } else {
         0.01
     };
+    if let Some(server) = server() {
+        let fsync: String = sqlx::query_scalar("SHOW fsync")
+            .fetch_one(&mut connect(&server).await)
+            .await
+            .expect("the server answers");
+        assert_eq!(fsync, "on", "what is not on the disk is not written");
+    }
     row(&["case", "a second", "CPU us each", "p50 ms", "p99 ms"].map(str::to_owned));
     for concurrency in [1, 64, 256, 1024] {
         let count = scaled(if concurrency == 1 { 3_000 } else { 60_000 }, scale);
@@ -211,6 +226,8 @@ struct Bench {
     store: Store,
     writer: hub_api::store::WriterTask,
     _folder: tempfile::TempDir,
+    /// The server and the database on it.
+    on_server: Option<(String, String)>,
 }
 
 impl Bench {
@@ -219,9 +236,22 @@ impl Bench {
             std::env::var_os("STORE_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = tempfile::tempdir_in(place).expect("a temporary folder can be made");
         let hook: OnCommitted = Box::new(|entries: &[LoggedEntry]| vec![1; entries.len()]);
+        let on_server = match server() {
+            Some(server) => Some(new_database(server).await),
+            None => None,
+        };
+        let location = match &on_server {
+            Some((server, name)) => {
+                let (start, _) = server
+                    .rsplit_once('/')
+                    .expect("an address names a database");
+                Location::parse(&format!("{start}/{name}")).expect("an address of PostgreSQL")
+            }
+            None => Location::Sqlite(folder.path().join("hub.db")),
+        };
         let options = StoreOptions {
             patience: Duration::from_secs(60),
-            ..StoreOptions::at(folder.path().join("hub.db"))
+            ..StoreOptions::on(location)
         };
         let (store, writer) = Store::open(options, hook)
             .await
@@ -230,13 +260,44 @@ impl Bench {
             store,
             writer,
             _folder: folder,
+            on_server,
         }
     }
 
     async fn close(self) {
         self.store.close().await;
         self.writer.await.expect("the writer ends well");
+        drop(self.store);
+        if let Some((server, name)) = self.on_server {
+            let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+            run(&server, drop).await;
+        }
     }
+}
+
+fn server() -> Option<String> {
+    std::env::var("STORE_BENCH_POSTGRES").ok()
+}
+
+async fn connect(server: &str) -> PgConnection {
+    PgConnection::connect(server)
+        .await
+        .expect("the server can be reached")
+}
+
+async fn run(server: &str, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connect(server).await)
+        .await
+        .expect("the server carries it out");
+}
+
+async fn new_database(server: String) -> (String, String) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("store_bench_{}_{count}", std::process::id());
+    run(&server, format!("CREATE DATABASE {name}")).await;
+    (server, name)
 }
 
 struct Measure {

@@ -9,7 +9,11 @@ mod transaction;
 mod sqlite;
 mod postgres;
 
-use sqlx::{PgConnection, PgPool, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use sqlx::{
+    PgConnection, PgPool, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
+    migrate::{Migration, MigrationType},
+    pool::PoolConnection,
+};
 
 pub(in crate::store) use postgres::{PostgresReader, PostgresWriter, watch_jobs};
 pub(in crate::store) use rows::{Args, Kind, MAX_ROWS, RowsStatement};
@@ -183,6 +187,12 @@ pub(in crate::store) async fn open(options: &StoreOptions) -> Result<Opened, Sto
         Location::Sqlite(path) => sqlite::open(options, path).await,
         Location::Postgres(address) => postgres::open(options, address).await,
     }
+}
+
+/// A step of the schema, in a transaction of its own.
+fn step(version: i64, name: &'static str, sql: &'static str) -> Migration {
+    let sql = sql.into_sql_str();
+    Migration::new(version, name.into(), MigrationType::Simple, sql, false)
 }
 
 /// Opens an existing database without touching its schema.

@@ -3,12 +3,12 @@
 use std::{fs::OpenOptions, path::Path};
 
 use sqlx::{
-    ConnectOptions, Connection, SqlSafeStr, SqliteConnection, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Conn, Opened, Readers, Transaction, WriterConnection};
+use super::{Conn, Opened, Readers, Transaction, WriterConnection, step};
 use crate::store::{Clock, StoreError, StoreOptions, UnixMillis, read::make_epoch};
 
 /// WAL pages (of 4 KiB) after which it is folded into the file: large enough
@@ -120,10 +120,6 @@ async fn reader_pool(options: &StoreOptions, path: &Path) -> Result<SqlitePool, 
 /// The schema, one step a file. A step is never changed once released; an
 /// older binary runs on a newer schema (expand, then contract).
 fn migrations() -> Migrator {
-    let step = |version, name: &'static str, sql: &'static str| {
-        let sql = sql.into_sql_str();
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
-    };
     let mut migrator = Migrator::with_migrations(vec![
         step(
             1,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
+    ConnectOptions, Connection, PgConnection,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -13,7 +13,7 @@ use super::{presence::is_alone, writer::PostgresWriter};
 use crate::store::{
     Clock, StoreError, StoreOptions,
     clock::UnixMillis,
-    database::{Conn, Opened, Readers, WriterConnection},
+    database::{Conn, Opened, Readers, WriterConnection, step},
     options::PostgresAddress,
     read::make_epoch,
 };
@@ -151,10 +151,6 @@ async fn connect_patiently(options: &PgConnectOptions) -> Result<PgConnection, S
 /// older hub runs on a newer schema (expand, then contract). sqlx holds an
 /// advisory lock meanwhile, so that hubs that start together do not collide.
 fn migrations() -> Migrator {
-    let step = |version, name: &'static str, sql: &'static str| {
-        let sql = sql.into_sql_str();
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
-    };
     let mut migrator = Migrator::with_migrations(vec![
         step(
             1,
