@@ -39,6 +39,7 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
         link: socket.map(|socket| Box::new(Link::new(socket))),
         phase: Phase::Handshake(Vec::new()),
         ended: None,
+        leaving: None,
         connected: false,
     });
     let reason = std::future::poll_fn(|cx| {
@@ -111,6 +112,8 @@ struct Driver {
     link: Option<Box<Link>>,
     phase: Phase,
     ended: Option<CloseReason>,
+    /// The client is gone, but hub code that comes before its end is not done.
+    leaving: Option<CloseReason>,
     /// `on_connected` succeeded, so `on_disconnected` is due.
     connected: bool,
 }
@@ -136,8 +139,10 @@ impl Driver {
                     progress = true;
                 }
             }
+            progress |= self.take_leave();
             progress |= self.poll_input(cx);
             progress |= self.poll_output(cx);
+            progress |= self.part(cx);
             if self.is_finished(cx) {
                 let reason = self.ended.take().expect("the end has a reason");
                 return Poll::Ready(reason);
@@ -387,10 +392,38 @@ impl Driver {
             return;
         }
         let in_handshake = matches!(self.phase, Phase::Handshake(_));
+        let waits = match &self.phase {
+            // It is run to its end, and `on_disconnected` follows it.
+            Phase::Connecting(..) => !matches!(reason, CloseReason::ConnectRefused(_)),
+            // What the client said before it left in good order is still done,
+            // as ASP.NET Core reads its pipe to the end.
+            Phase::Running(session) => {
+                session.is_blocked()
+                    && self.leaving.is_none()
+                    && matches!(
+                        reason,
+                        CloseReason::ClientClosed { .. } | CloseReason::Deleted
+                    )
+            }
+            Phase::Handshake(_) | Phase::Ending => false,
+        };
+        self.tell_end(&reason, in_handshake);
+        if waits {
+            self.leaving.get_or_insert(reason);
+            return;
+        }
         match std::mem::replace(&mut self.phase, Phase::Ending) {
             Phase::Connecting(mut session, _) | Phase::Running(mut session) => session.end(),
             Phase::Handshake(_) | Phase::Ending => {}
         }
+        let connection = &self.connection;
+        connection.enter(Stage::Ending);
+        connection.wake_sink();
+        self.ended = Some(reason);
+    }
+
+    /// Tells the client that and why it ends. Nothing is sent behind that.
+    fn tell_end(&self, reason: &CloseReason, in_handshake: bool) {
         let connection = &self.connection;
         let core = connection.core();
         let told_by_frame = self.link.as_ref().is_some_and(|link| link.peer_closed);
@@ -407,7 +440,7 @@ impl Driver {
             let _ = connection.outbox().push(frame, 0, usize::MAX);
         }
         if connection.transport() == Some(TransportKind::WebSockets) {
-            let code = match &reason {
+            let code = match reason {
                 CloseReason::Violation { code, .. } => *code,
                 _ => close_code::NORMAL,
             };
@@ -418,9 +451,36 @@ impl Driver {
             connection.outbox().detach();
         }
         connection.outbox().end();
-        connection.enter(Stage::Ending);
-        connection.wake_sink();
-        self.ended = Some(reason);
+    }
+
+    /// Ends at last, once nothing waits of what came before the client left.
+    fn take_leave(&mut self) -> bool {
+        let waits = match &self.phase {
+            Phase::Connecting(..) => true,
+            Phase::Running(session) => session.is_blocked(),
+            Phase::Handshake(_) | Phase::Ending => false,
+        };
+        if waits {
+            return false;
+        }
+        let Some(reason) = self.leaving.take() else {
+            return false;
+        };
+        self.end(reason);
+        true
+    }
+
+    /// Lets a client's socket go that has left while hub code is still run.
+    fn part(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let Some(link) = self.link.as_mut().filter(|_| self.leaving.is_some()) else {
+            return false;
+        };
+        let written = link.writing.is_empty() && self.connection.outbox().is_empty();
+        if !(written && link.peer_closed) || link.poll_shutdown(cx).is_pending() {
+            return false;
+        }
+        self.link = None;
+        true
     }
 
     /// Whether nothing is left to do on the transport.
@@ -461,6 +521,9 @@ impl Driver {
     /// The socket broke: a stateful connection waits for the next one.
     fn lose_link(&mut self) {
         self.link = None;
+        if self.leaving.is_some() {
+            return;
+        }
         let stateful = matches!(
             self.phase,
             Phase::Handshake(_) | Phase::Connecting(..) | Phase::Running(_)

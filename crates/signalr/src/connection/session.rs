@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context as TaskContext, Poll},
 };
@@ -52,7 +53,21 @@ const MAX_RUNNING: usize = 1000;
 /// be taken up again as soon as its stream ended, before that call is over.
 type Uploads = HashMap<Box<str>, (Arc<Call>, Box<dyn UploadSink>)>;
 
-type Running = FuturesUnordered<BoxFuture<'static, Finished>>;
+type Running = FuturesUnordered<UnderWay>;
+
+/// An invocation that has begun.
+struct UnderWay {
+    call: Arc<Call>,
+    future: BoxFuture<'static, Finished>,
+}
+
+impl Future for UnderWay {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Finished> {
+        self.future.poll_unpin(cx)
+    }
+}
 
 /// The state of one client's conversation, from its handshake on.
 pub(crate) struct Session {
@@ -64,6 +79,8 @@ pub(crate) struct Session {
     /// Plain invocations that hold a slot.
     slots: Vec<Arc<Call>>,
     running: Option<Box<Running>>,
+    /// Those that stream to the client, which end with it.
+    streaming: Option<Box<Running>>,
     /// Active streams that can be cancelled.
     streams: HashMap<Arc<str>, Arc<Call>>,
     /// Plain invocations under way, which can be cancelled as well (as from
@@ -82,6 +99,7 @@ impl Session {
             blocked: false,
             slots: Vec::new(),
             running: None,
+            streaming: None,
             streams: HashMap::new(),
             plain: HashMap::new(),
             uploads: Uploads::new(),
@@ -144,20 +162,30 @@ impl Session {
 
     /// Runs what is under way; true when something ended.
     pub(crate) fn poll_running(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, CloseReason> {
+        let mut ended = self.poll_set(cx, |session| &mut session.running)?;
+        ended |= self.poll_set(cx, |session| &mut session.streaming)?;
+        let held = self.slots.len();
+        self.slots.retain(|call| call.holds_slot());
+        ended |= self.slots.len() < held;
+        Ok(ended)
+    }
+
+    fn poll_set(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        set: fn(&mut Self) -> &mut Option<Box<Running>>,
+    ) -> Result<bool, CloseReason> {
         let mut ended = false;
-        while let Some(running) = &mut self.running {
+        while let Some(running) = set(self) {
             match running.poll_next_unpin(cx) {
                 Poll::Ready(Some(finished)) => {
                     ended = true;
                     self.finish(finished)?;
                 }
-                Poll::Ready(None) => self.running = None,
+                Poll::Ready(None) => *set(self) = None,
                 Poll::Pending => break,
             }
         }
-        let held = self.slots.len();
-        self.slots.retain(|call| call.holds_slot());
-        ended |= self.slots.len() < held;
         Ok(ended)
     }
 
@@ -174,7 +202,9 @@ impl Session {
         }
     }
 
-    /// The connection is over: uploads end, tokens trip, methods are dropped.
+    /// The connection is over: uploads end, tokens trip, streams are dropped.
+    /// Invocations that are under way go on without it, as in ASP.NET Core: a
+    /// client may leave right behind what it asked for.
     pub(crate) fn end(&mut self) {
         for (_, (_, sink)) in self.uploads.drain() {
             sink.end(Err(UploadError::Disconnected));
@@ -183,7 +213,13 @@ impl Session {
         self.streams.clear();
         self.plain.clear();
         // Dropping a call trips its token.
-        self.running = None;
+        self.streaming = None;
+        if let Some(mut left) = self.running.take() {
+            for under_way in left.iter() {
+                under_way.call.cancel();
+            }
+            tokio::spawn(async move { while left.next().await.is_some() {} });
+        }
         self.buffer = Vec::new();
     }
 
@@ -461,12 +497,14 @@ impl Session {
             .clone()
             .filter(|_| !accepted.streaming);
         let call = Arc::clone(&accepted.call);
+        let streaming = accepted.streaming;
         let mut future = call::run(accepted);
         match future.poll_unpin(cx) {
             Poll::Ready(finished) => self.finish(finished),
             Poll::Pending => {
-                let running = self.running.get_or_insert_default();
-                if running.len() >= MAX_RUNNING {
+                let under_way =
+                    |set: &Option<Box<Running>>| set.as_ref().map_or(0, |set| set.len());
+                if under_way(&self.running) + under_way(&self.streaming) >= MAX_RUNNING {
                     return Err(CloseReason::Closed {
                         error: Some(format!(
                             "More than {MAX_RUNNING} invocations are under way."
@@ -474,7 +512,14 @@ impl Session {
                         allow_reconnect: false,
                     });
                 }
-                running.push(future);
+                let set = match streaming {
+                    true => &mut self.streaming,
+                    false => &mut self.running,
+                };
+                set.get_or_insert_default().push(UnderWay {
+                    call: Arc::clone(&call),
+                    future,
+                });
                 if let Some(id) = cancellable {
                     self.plain.insert(id, call);
                 }

@@ -9,4 +9,5 @@ mod client;
 mod backplane;
 mod uploads;
 mod calls;
+mod leaving;
 mod gate;
