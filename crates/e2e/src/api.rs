@@ -1,6 +1,9 @@
 //! The public REST surface, as one user's app calls it.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use reqwest::{RequestBuilder, Response, StatusCode, multipart};
@@ -49,21 +52,39 @@ impl Api {
     }
 
     /// Uploads a photo and returns the analysis that it started.
+    ///
+    /// A server may close a connection that was idle just when a request comes
+    /// (RFC 9112, section 9.5), so that nobody knows whether it was taken: it
+    /// is sent again under the same key, as an app would do.
     pub async fn upload(&self, photo: Vec<u8>) -> Result<i64> {
-        let part = multipart::Part::bytes(photo)
+        static UPLOADS: AtomicU64 = AtomicU64::new(1);
+        let number = UPLOADS.fetch_add(1, Ordering::Relaxed);
+        let key = format!("upload-{}-{number}", std::process::id());
+        let mut repeats = 3;
+        let answer = loop {
+            match self.upload_under(&key, &photo).await {
+                Err(error) if repeats > 0 && error.is_request() && !error.is_timeout() => {
+                    repeats -= 1;
+                }
+                answer => break answer.context("the upload got no answer")?,
+            }
+        };
+        let accepted: AnalysisAccepted = expect(answer, StatusCode::ACCEPTED).await?;
+        Ok(accepted.analysis_id)
+    }
+
+    async fn upload_under(&self, key: &str, photo: &[u8]) -> reqwest::Result<Response> {
+        let part = multipart::Part::bytes(photo.to_vec())
             .file_name("photo.jpg")
             .mime_str("image/jpeg")?;
         let form = multipart::Form::new()
             .part("image", part)
             .text("cropType", "wheat");
-        let request = self.request(reqwest::Method::POST, "/api/v1/plantanalyses/analyze-async");
-        let answer = request
+        self.request(reqwest::Method::POST, "/api/v1/plantanalyses/analyze-async")
+            .header("Idempotency-Key", key)
             .multipart(form)
             .send()
             .await
-            .context("the upload got no answer")?;
-        let accepted: AnalysisAccepted = expect(answer, StatusCode::ACCEPTED).await?;
-        Ok(accepted.analysis_id)
     }
 
     /// One analysis.
