@@ -3,12 +3,12 @@
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Resident memory in bytes.
+/// Resident memory in bytes, without the pages of files.
 pub(crate) fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmRSS"))
+        .find(|line| line.starts_with("RssAnon"))
         .unwrap();
     let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kilobytes * 1024
