@@ -2,11 +2,11 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling clean
+.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo; MINUTES for fuzz.'
 
 run: ## Install what is missing, build, and run hub and worker until Ctrl-C
@@ -20,6 +20,9 @@ token: ## Print a development token (USER_ID, default 42)
 
 test: ## Run all tests: unit, integration and end to end with the official client
 	@scripts/test.sh
+
+test-production: ## Run the end-to-end tests on PostgreSQL, RabbitMQ and Redis
+	@TENDRIL_SET=production scripts/test.sh
 
 check: fmt clippy doc deny advisories ## Run every static check
 

@@ -16,6 +16,13 @@ npm_packages "$ROOT/scripts/demo"
 python_packages "$ROOT/crates/signalr/tests/clients/python"
 cd "$ROOT"
 
+# The stories on PostgreSQL, RabbitMQ and Redis. `make run` has the embedded
+# parts whatever is set here.
+if [ "${TENDRIL_SET:-embedded}" = production ]; then
+    say "End-to-end tests on the production parts"
+    exec cargo test --locked -p e2e --test it -- --test-threads 4 --skip make_run:: "$@"
+fi
+
 if [ $# -gt 0 ]; then
     say "End-to-end tests named $*"
     exec cargo test --locked -p e2e --test it -- --test-threads 4 "$@"
@@ -31,7 +38,3 @@ node --test scripts/demo/demo.test.mjs
 export TENDRIL_BIN_DIR
 TENDRIL_BIN_DIR=$(target_dir)/debug
 RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast
-# The same stories on PostgreSQL, RabbitMQ and Redis. `make run` has the
-# embedded parts whatever is set here.
-say "End-to-end tests on the production parts"
-TENDRIL_SET=production RUST_TEST_THREADS=4 cargo test --locked -p e2e --test it -- --skip make_run::
