@@ -120,4 +120,15 @@ mod tests {
             "cannot read the value: not of the expected type, at column 8"
         );
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(5_000))]
+
+        /// serde_json reads seventeen digits an ulp off without `float_roundtrip`.
+        #[test]
+        fn a_double_is_the_one_nearest_to_its_digits(value in 1e-12..1e12_f64) {
+            let text = format!("{value:.16e}");
+            proptest::prop_assert_eq!(read_value::<f64>(text.as_bytes()), Ok(value), "{}", text);
+        }
+    }
 }
