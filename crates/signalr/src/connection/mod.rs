@@ -3,9 +3,12 @@
 //! `Connection` is what hub code, the heartbeat and HTTP requests hold.
 //! `driver` is the connection's task: it moves bytes and ends the connection.
 //! `session` understands the bytes: handshake, dispatch, streams. `link` is
-//! the socket of a WebSocket connection.
+//! the socket of a WebSocket connection, `http_lane` what the HTTP transports
+//! have instead of one; `sending` is how everybody else reaches the client.
 
+mod http_lane;
 mod link;
+mod sending;
 mod session;
 mod stateful;
 mod call;
@@ -19,26 +22,18 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    task::{Context as TaskContext, Poll, Waker},
-    time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::Notify;
 
 use crate::{
-    ConnectionId, Principal, TransportKind,
-    close::CloseReason,
-    connection_token::ConnectionToken,
-    hub::ReceiptSource,
-    outbox::{Frame, Outbox, Queued, Refused},
-    protocol::HubProtocol,
-    server::Core,
+    ConnectionId, Principal, TransportKind, close::CloseReason, connection_token::ConnectionToken,
+    hub::ReceiptSource, outbox::Outbox, protocol::HubProtocol, server::Core,
 };
 
 pub(crate) use driver::drive;
+use http_lane::HttpLane;
 pub(crate) use link::Socket;
 
 /// In place of a transport: the connection ended before one attached.
@@ -116,26 +111,6 @@ pub(crate) struct Times {
     /// Highest inbound id that was processed, and that was acknowledged.
     pub(crate) processed_id: AtomicU64,
     pub(crate) acknowledged_id: AtomicU64,
-}
-
-/// What Server-Sent Events and long polling need beside the shared part.
-#[derive(Debug, Default)]
-pub(crate) struct HttpLane {
-    inbound: Mutex<Inbound>,
-    /// Room in `inbound`, something in the outbox, or a newer poll.
-    changed: Notify,
-    /// POSTs of one connection are taken one after another.
-    pub(crate) post: tokio::sync::Mutex<()>,
-    /// Which poll is the current one.
-    pub(crate) poll: AtomicU64,
-    /// Highest tag given to the client and not yet known to have arrived.
-    pub(crate) unconfirmed: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Inbound {
-    bytes: Vec<u8>,
-    ended: bool,
 }
 
 impl Connection {
@@ -297,90 +272,6 @@ impl Connection {
         self.outbox.lock()
     }
 
-    // ---- sending ----
-
-    /// Sends without waiting. A client for which too much waits is closed.
-    pub(crate) fn send(&self, frame: Frame, tag: u64) -> Result<(), Refused> {
-        let limit = self.core.options.maximum_send_queue_size;
-        let pushed = self.outbox.lock().push(frame, tag, limit);
-        match pushed {
-            Ok(()) => self.wake_writer(),
-            Err(Refused::Full) => self.request_close(CloseReason::SlowClient),
-            Err(Refused::Ended) => {}
-        }
-        pushed
-    }
-
-    /// Sends what the connection's own methods produce: waits while the client
-    /// has not taken what was sent before. Nothing follows an abort.
-    pub(crate) async fn send_in_turn(&self, frame: Frame) -> Result<(), Refused> {
-        self.wait_for_space().await;
-        if self.is_closing() {
-            return Err(Refused::Ended);
-        }
-        if self.core.options.transport_max_buffer_size == 0 {
-            // Nothing made it wait: the bound of all other sends is its bound too.
-            return self.send(frame, 0);
-        }
-        let pushed = self.outbox.lock().push(frame, 0, usize::MAX);
-        self.wake_writer();
-        pushed
-    }
-
-    /// Waits until the client has taken most of what was sent before.
-    pub(crate) async fn wait_for_space(&self) {
-        std::future::poll_fn(|cx| self.poll_space(cx)).await;
-    }
-
-    /// Whether the client has taken most of what was sent; `waker` is woken
-    /// once it has.
-    pub(crate) fn has_space(&self, waker: &Waker) -> bool {
-        let options = &self.core.options;
-        let limit = match options.transport_max_buffer_size {
-            0 => usize::MAX,
-            limit => limit,
-        };
-        self.outbox
-            .lock()
-            .has_space(limit, options.stateful_reconnect_buffer_size, waker)
-    }
-
-    fn poll_space(&self, cx: &TaskContext<'_>) -> Poll<()> {
-        if self.has_space(cx.waker()) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn wake_writer(&self) {
-        if self.transport() == Some(TransportKind::WebSockets) {
-            self.driver.wake();
-        } else {
-            self.wake_sink();
-        }
-    }
-
-    pub(crate) fn wake_driver(&self) {
-        self.driver.wake();
-    }
-
-    /// Wakes the response that carries messages to the client.
-    pub(crate) fn wake_sink(&self) {
-        self.sink.wake();
-        if let Some(lane) = self.http.get() {
-            lane.changed.notify_waiters();
-        }
-    }
-
-    pub(crate) fn register_driver(&self, cx: &TaskContext<'_>) {
-        self.driver.register(cx.waker());
-    }
-
-    pub(crate) fn register_sink(&self, cx: &TaskContext<'_>) {
-        self.sink.register(cx.waker());
-    }
-
     /// Tells the hub that everything up to `tag` arrived.
     pub(crate) fn receipt(self: &Arc<Self>, tag: u64, source: ReceiptSource) {
         if tag > 0 && self.stage() >= Stage::Running {
@@ -388,8 +279,6 @@ impl Connection {
             self.core.hub.receipt(&context, tag, source);
         }
     }
-
-    // ---- ending ----
 
     /// Asks the connection's task to end it; the first reason counts.
     pub(crate) fn request_close(&self, reason: CloseReason) {
@@ -436,8 +325,6 @@ impl Connection {
         self.closing.load(Ordering::Acquire)
     }
 
-    // ---- stateful reconnect ----
-
     /// Whether a broken socket may be replaced.
     pub(crate) fn can_reattach(&self) -> bool {
         // Before the handshake nobody knows whether its version allows it.
@@ -457,110 +344,6 @@ impl Connection {
             return None;
         }
         self.reattached.lock().take()
-    }
-
-    // ---- HTTP transports ----
-
-    pub(crate) fn http(&self) -> &HttpLane {
-        self.http.get_or_init(Box::default)
-    }
-
-    /// Appends bytes of a POST; waits while too much is unread. False when the
-    /// connection is over.
-    pub(crate) async fn receive(&self, bytes: &Bytes) -> bool {
-        let lane = self.http();
-        let limit = self.core.options.application_max_buffer_size;
-        loop {
-            let changed = lane.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            {
-                let mut inbound = lane.inbound.lock();
-                if inbound.ended || self.stage() >= Stage::Ending {
-                    return false;
-                }
-                if inbound.bytes.is_empty()
-                    || limit == 0
-                    || inbound.bytes.len() + bytes.len() <= limit
-                {
-                    inbound.bytes.extend_from_slice(bytes);
-                    break;
-                }
-            }
-            changed.await;
-        }
-        self.driver.wake();
-        true
-    }
-
-    /// Waits until the connection is about to end.
-    pub(crate) async fn until_ending(&self) {
-        let lane = self.http();
-        loop {
-            let changed = lane.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if self.stage() >= Stage::Ending {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    /// What was received since the last call; wakes POSTs that wait for room.
-    pub(crate) fn take_received(&self) -> Vec<u8> {
-        let Some(lane) = self.http.get() else {
-            return Vec::new();
-        };
-        let bytes = std::mem::take(&mut lane.inbound.lock().bytes);
-        if !bytes.is_empty() {
-            lane.changed.notify_waiters();
-        }
-        bytes
-    }
-
-    /// No POST is taken any more.
-    pub(crate) fn end_inbound(&self) {
-        if let Some(lane) = self.http.get() {
-            lane.inbound.lock().ended = true;
-            lane.changed.notify_waiters();
-        }
-        self.wake_sink();
-    }
-
-    /// Waits until something may have changed for a poll; `ready` is asked
-    /// again after each change.
-    pub(crate) async fn poll_until<T>(
-        &self,
-        timeout: Duration,
-        mut ready: impl FnMut() -> Option<T>,
-    ) -> Option<T> {
-        let lane = self.http();
-        let deadline = tokio::time::Instant::now() + timeout;
-        loop {
-            let changed = lane.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(value) = ready() {
-                return Some(value);
-            }
-            if tokio::time::timeout_at(deadline, changed).await.is_err() {
-                return ready();
-            }
-        }
-    }
-
-    /// Takes all that waits for the client, as one body, for an HTTP transport.
-    pub(crate) fn take_outgoing(&self) -> Vec<Queued> {
-        let mut taken = std::collections::VecDeque::new();
-        let mut outbox = self.outbox.lock();
-        outbox.take(&mut taken);
-        let bytes = taken.iter().map(|each| each.frame.len()).sum();
-        outbox.written(bytes);
-        drop(outbox);
-        let tag = taken.iter().map(|each| each.tag).max().unwrap_or(0);
-        self.http().unconfirmed.fetch_max(tag, Ordering::AcqRel);
-        taken.into()
     }
 }
 

@@ -4,6 +4,9 @@
 //! session is *blocked*, and what follows waits unread, in order. The same
 //! when an upload's buffer is full. Streams run beside.
 
+mod invoking;
+mod results;
+
 use std::{
     collections::HashMap,
     pin::Pin,
@@ -11,21 +14,13 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
-use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{
-    Connection,
-    call::{self, Accepted, Finished},
-    stateful::InboundCount,
-};
+use super::{Connection, call::Finished, stateful::InboundCount};
 use crate::{
     close::CloseReason,
-    hub::{Call, Context, Fault, HubError, Method, Pushed, UploadError, UploadSink},
-    protocol::{
-        Completion, CompletionOutcome, HubMessage, HubProtocol, Invocation, Parsed, ProtocolError,
-        StreamItem,
-    },
+    hub::{Call, UploadError, UploadSink},
+    protocol::{HubMessage, HubProtocol, Parsed, ProtocolError},
 };
 
 impl From<ProtocolError> for CloseReason {
@@ -44,10 +39,6 @@ enum Dispatched {
     /// Not yet: offer it again later.
     Blocked,
 }
-
-/// Calls of one client that may be under way at the same time, streams among
-/// them: what a client can make the server remember is bounded.
-const MAX_RUNNING: usize = 1000;
 
 /// The streams that the client sends, with the call that reads each: an id may
 /// be taken up again as soon as its stream ended, before that call is over.
@@ -386,196 +377,6 @@ impl Session {
             };
         }
         Ok(())
-    }
-
-    fn stream_item(&mut self, item: &StreamItem<'_>) -> Result<Dispatched, CloseReason> {
-        if self
-            .inbound
-            .as_ref()
-            .is_some_and(|inbound| inbound.next_is_repeat())
-        {
-            self.is_new();
-            return Ok(Dispatched::Done);
-        }
-        let sink = self.uploads.get(&*item.invocation_id);
-        let Some((_, sink)) = sink else {
-            // Property order decides in ASP.NET Core: the item cannot be read
-            // before its stream is known.
-            if item.item_before_id {
-                return Err(CloseReason::Protocol {
-                    exception: "KeyNotFoundException",
-                    message: format!("No stream with id '{}' could be found.", item.invocation_id),
-                });
-            }
-            self.is_new();
-            return Ok(Dispatched::Done);
-        };
-        if sink.push(item.item) == Pushed::Full {
-            return Ok(Dispatched::Blocked);
-        }
-        // Counted only once it is taken. One that is of the wrong type counts
-        // too, as it does for the client (ASP.NET Core forgets it, and the two
-        // counts drift apart).
-        self.is_new();
-        Ok(Dispatched::Done)
-    }
-
-    fn completion(&mut self, completion: Completion<'_>, frame: &[u8]) -> Result<(), CloseReason> {
-        let id = &*completion.invocation_id;
-        if let Some((_, sink)) = self.uploads.remove(id) {
-            sink.end(match completion.outcome {
-                CompletionOutcome::Error(error) => Err(UploadError::Client(error.into_owned())),
-                _ => Ok(()),
-            });
-            return Ok(());
-        }
-        let core = self.connection.core();
-        let own = self.connection.id();
-        let answered = core.client_results.complete(own, id, &completion.outcome)?;
-        if let (Some(back), Some(relay)) = (answered, &core.relay) {
-            // As the client wrote it: only the node that asked reads it.
-            relay.complete(back.to, self.protocol, Bytes::copy_from_slice(frame));
-        }
-        Ok(())
-    }
-
-    fn invocation(
-        &mut self,
-        invocation: &Invocation<'_>,
-        streaming: bool,
-        cx: &mut TaskContext<'_>,
-    ) -> Result<(), CloseReason> {
-        if invocation.stray_payload && invocation.invocation_id.is_some() {
-            return Ok(());
-        }
-        let core = Arc::clone(self.connection.core());
-        let method = core.methods.get(&invocation.target);
-        let call = Arc::new(Call::default());
-        let context = Context::new(Arc::clone(&self.connection), Some(Arc::clone(&call)));
-        let id: Option<Arc<str>> = invocation.invocation_id.as_deref().map(Arc::from);
-        let bound = match method {
-            Some(method) => self.bind(method, context, invocation, streaming),
-            None => Err(Fault::UnknownMethod.into()),
-        };
-        let mut uploads = Vec::new();
-        let bound = bound.map(|(bound, sinks)| {
-            for (stream_id, sink) in sinks {
-                uploads.push(stream_id.clone());
-                self.uploads.insert(stream_id, (Arc::clone(&call), sink));
-            }
-            bound
-        });
-        let runs = bound.is_ok();
-        let takes_slot = !streaming && uploads.is_empty();
-        let accepted = Accepted {
-            connection: Arc::clone(&self.connection),
-            call: Arc::clone(&call),
-            target: method
-                .map_or(&*invocation.target, |method| &*method.name)
-                .into(),
-            known: method.is_some(),
-            argument_count: invocation.arguments.len(),
-            protocol: self.protocol,
-            invocation_id: id.clone(),
-            bound,
-            uploads,
-            streaming: streaming && runs,
-        };
-        if let Some(id) = id.filter(|_| streaming && runs) {
-            self.streams.insert(id, Arc::clone(&call));
-        }
-        if takes_slot {
-            self.slots.push(call);
-        }
-        self.start(accepted, cx)
-    }
-
-    /// Most methods end at once: only those that wait are kept.
-    fn start(&mut self, accepted: Accepted, cx: &mut TaskContext<'_>) -> Result<(), CloseReason> {
-        let cancellable = accepted
-            .invocation_id
-            .clone()
-            .filter(|_| !accepted.streaming);
-        let call = Arc::clone(&accepted.call);
-        let streaming = accepted.streaming;
-        let mut future = call::run(accepted);
-        match future.poll_unpin(cx) {
-            Poll::Ready(finished) => self.finish(finished),
-            Poll::Pending => {
-                let under_way =
-                    |set: &Option<Box<Running>>| set.as_ref().map_or(0, |set| set.len());
-                if under_way(&self.running) + under_way(&self.streaming) >= MAX_RUNNING {
-                    return Err(CloseReason::Closed {
-                        error: Some(format!(
-                            "More than {MAX_RUNNING} invocations are under way."
-                        )),
-                        allow_reconnect: false,
-                    });
-                }
-                let set = match streaming {
-                    true => &mut self.streaming,
-                    false => &mut self.running,
-                };
-                set.get_or_insert_default().push(UnderWay {
-                    call: Arc::clone(&call),
-                    future,
-                });
-                if let Some(id) = cancellable {
-                    self.plain.insert(id, call);
-                }
-                cx.waker().wake_by_ref();
-                Ok(())
-            }
-        }
-    }
-
-    /// Every check before a method runs, in the order of ASP.NET Core.
-    fn bind(
-        &mut self,
-        method: &Method,
-        context: Context,
-        invocation: &Invocation<'_>,
-        streaming: bool,
-    ) -> Result<(crate::hub::BoundCall, crate::hub::Sinks), HubError> {
-        let name = &method.name;
-        let (provided, expected) = (invocation.arguments.len(), method.arguments);
-        if provided != expected {
-            let message = format!(
-                "Invocation provides {provided} argument(s) but target expects {expected}."
-            );
-            return Err(Fault::Binding(message).into());
-        }
-        let capacity = self.connection.core().options.stream_buffer_capacity;
-        let principal = self.connection.principal();
-        let bound = method.bind(context, invocation, capacity)?;
-        if !method.authorization.allows(principal.as_deref()) {
-            return Err(Fault::Unauthorized.into());
-        }
-        let exact = |text: String| Err(Fault::Exact(text).into());
-        if method.streaming && !streaming {
-            return exact(format!(
-                "The client attempted to invoke the streaming '{name}' method with a non-streaming invocation."
-            ));
-        }
-        if !method.streaming && streaming {
-            return exact(format!(
-                "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
-            ));
-        }
-        let (sent, wanted) = (invocation.stream_ids.len(), method.uploads);
-        if sent != wanted {
-            let message = format!("Client sent {sent} stream(s), Hub method expects {wanted}.");
-            return Err(HubError::new(message));
-        }
-        if streaming
-            && let Some(id) = invocation.invocation_id.as_deref()
-            && self.streams.remove(id).is_some()
-        {
-            // As recorded, the refusal also takes the active stream's
-            // cancellation away.
-            return exact(format!("Invocation ID '{id}' is already in use."));
-        }
-        Ok(bound)
     }
 }
 
