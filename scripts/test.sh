@@ -38,3 +38,5 @@ node --test scripts/demo/demo.test.mjs
 export TENDRIL_BIN_DIR
 TENDRIL_BIN_DIR=$(target_dir)/debug
 RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast
+say "End-to-end tests on the production parts"
+TENDRIL_SET=production RUST_TEST_THREADS=4 cargo test --locked -p e2e --test it -- --skip make_run::

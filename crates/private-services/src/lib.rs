@@ -29,3 +29,4 @@ pub use postgres::Postgres;
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
 pub use s3::S3;
+pub use server::Server;

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::{
     Error,
     owner::Owner,
-    server::{Home, Launch, Server, on_free_port},
+    server::{Home, Launch, Server, on_free_port, shared},
 };
 
 const PACKAGE: &str = "postgresql";
@@ -22,7 +22,8 @@ const PACKAGE: &str = "postgresql";
 /// handed to the system is there when it is back.
 #[derive(Debug)]
 pub struct Postgres {
-    server: Server,
+    /// Its process, to be killed, frozen and started again on the same port.
+    pub process: Server,
     _home: Home,
     port: u16,
     databases: AtomicU64,
@@ -35,11 +36,7 @@ impl Postgres {
     /// When it does not start; the message says why.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Postgres> = OnceCell::const_new();
-        let start = async || match Self::start().await {
-            Ok(server) => server,
-            Err(error) => panic!("no PostgreSQL for this test: {error}"),
-        };
-        SHARED.get_or_init(start).await
+        shared(&SHARED, "PostgreSQL", Self::start).await
     }
 
     /// A server of one's own.
@@ -64,7 +61,7 @@ impl Postgres {
             stop: "-INT",
         };
         Ok(Self {
-            server: Server::start(&home, launch).await?,
+            process: Server::start(&home, launch).await?,
             _home: home,
             port,
             databases: AtomicU64::new(0),
@@ -80,7 +77,7 @@ impl Postgres {
         let name = format!("test_{number}");
         match self.create(&name).await {
             Ok(()) => self.url(&name),
-            Err(error) => panic!("no database for this test: {error}\n{}", self.server.log()),
+            Err(error) => panic!("no database for this test: {error}\n{}", self.process.log()),
         }
     }
 
@@ -108,37 +105,6 @@ impl Postgres {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// What it wrote last.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// SIGKILL to the server and all its sessions.
-    pub async fn kill(&mut self) -> Result<(), Error> {
-        self.server.kill().await
-    }
-
-    /// Ends it in order.
-    pub async fn stop(&mut self) -> Result<(), Error> {
-        self.server.stop().await
-    }
-
-    /// Starts it again, on the same port and data, and waits until it serves.
-    pub async fn start_again(&mut self) -> Result<(), Error> {
-        self.server.start_again().await
-    }
-
-    /// SIGSTOP: connections stand, nothing answers.
-    pub async fn freeze(&mut self) -> Result<(), Error> {
-        self.server.freeze().await
-    }
-
-    /// SIGCONT.
-    pub async fn thaw(&mut self) -> Result<(), Error> {
-        self.server.thaw().await
     }
 }
 

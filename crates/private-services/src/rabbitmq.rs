@@ -13,7 +13,7 @@ use tokio::{io::AsyncWriteExt as _, sync::OnceCell};
 
 use crate::{
     Error, free_port,
-    server::{Home, Launch, Server, on_free_port, on_path},
+    server::{Home, Launch, Server, on_free_port, on_path, shared},
 };
 
 const PACKAGE: &str = "rabbitmq-server";
@@ -21,7 +21,8 @@ const PACKAGE: &str = "rabbitmq-server";
 /// A RabbitMQ server with the user `guest`.
 #[derive(Debug)]
 pub struct RabbitMq {
-    server: Server,
+    /// Its process, to be killed, frozen and started again on the same port.
+    pub process: Server,
     _epmd: Server,
     home: Home,
     port: u16,
@@ -37,11 +38,7 @@ impl RabbitMq {
     /// When it does not start; the message says why.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<RabbitMq> = OnceCell::const_new();
-        let start = async || match Self::start().await {
-            Ok(server) => server,
-            Err(error) => panic!("no RabbitMQ for this test: {error}"),
-        };
-        SHARED.get_or_init(start).await
+        shared(&SHARED, "RabbitMQ", Self::start).await
     }
 
     /// A server of one's own. It takes some seconds.
@@ -73,7 +70,7 @@ impl RabbitMq {
             });
         }
         Ok(Self {
-            server,
+            process: server,
             _epmd: epmd,
             home,
             port,
@@ -158,37 +155,6 @@ impl RabbitMq {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// What it wrote last.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// SIGKILL.
-    pub async fn kill(&mut self) -> Result<(), Error> {
-        self.server.kill().await
-    }
-
-    /// Ends it in order.
-    pub async fn stop(&mut self) -> Result<(), Error> {
-        self.server.stop().await
-    }
-
-    /// Starts it again, on the same port and data, and waits until it serves.
-    pub async fn start_again(&mut self) -> Result<(), Error> {
-        self.server.start_again().await
-    }
-
-    /// SIGSTOP: connections stand, nothing answers.
-    pub async fn freeze(&mut self) -> Result<(), Error> {
-        self.server.freeze().await
-    }
-
-    /// SIGCONT.
-    pub async fn thaw(&mut self) -> Result<(), Error> {
-        self.server.thaw().await
     }
 }
 

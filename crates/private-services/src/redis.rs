@@ -6,14 +6,15 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Error,
-    server::{Home, Launch, Server, on_free_port},
+    server::{Home, Launch, Server, on_free_port, shared},
 };
 
 /// A Redis server that keeps nothing on the disk. Tests that share one keep
 /// apart by their channel prefixes.
 #[derive(Debug)]
 pub struct Redis {
-    server: Server,
+    /// Its process, to be killed, frozen and started again on the same port.
+    pub process: Server,
     _home: Home,
     port: u16,
 }
@@ -25,11 +26,7 @@ impl Redis {
     /// When it does not start; the message says why.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Redis> = OnceCell::const_new();
-        let start = async || match Self::start().await {
-            Ok(server) => server,
-            Err(error) => panic!("no Redis for this test: {error}"),
-        };
-        SHARED.get_or_init(start).await
+        shared(&SHARED, "Redis", Self::start).await
     }
 
     /// A server of one's own.
@@ -54,7 +51,7 @@ impl Redis {
             stop: "-TERM",
         };
         Ok(Self {
-            server: Server::start(&home, launch).await?,
+            process: Server::start(&home, launch).await?,
             _home: home,
             port,
         })
@@ -76,37 +73,6 @@ impl Redis {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// What it wrote last.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// SIGKILL.
-    pub async fn kill(&mut self) -> Result<(), Error> {
-        self.server.kill().await
-    }
-
-    /// Ends it in order.
-    pub async fn stop(&mut self) -> Result<(), Error> {
-        self.server.stop().await
-    }
-
-    /// Starts it again, empty, on the same port, and waits until it serves.
-    pub async fn start_again(&mut self) -> Result<(), Error> {
-        self.server.start_again().await
-    }
-
-    /// SIGSTOP: connections stand, nothing answers.
-    pub async fn freeze(&mut self) -> Result<(), Error> {
-        self.server.freeze().await
-    }
-
-    /// SIGCONT.
-    pub async fn thaw(&mut self) -> Result<(), Error> {
-        self.server.thaw().await
     }
 }
 

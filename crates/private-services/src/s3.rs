@@ -13,13 +13,14 @@ use tokio::{
 
 use crate::{
     Error,
-    server::{Home, Launch, Server, on_free_port},
+    server::{Home, Launch, Server, on_free_port, shared},
 };
 
 /// An object store that keeps everything in memory, and takes any key.
 #[derive(Debug)]
 pub struct S3 {
-    server: Server,
+    /// Its process, to be killed, frozen and started again on the same port.
+    pub process: Server,
     _home: Home,
     port: u16,
     buckets: AtomicU32,
@@ -32,11 +33,7 @@ impl S3 {
     /// When it does not start; the message says why.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<S3> = OnceCell::const_new();
-        let start = async || match Self::start().await {
-            Ok(server) => server,
-            Err(error) => panic!("no S3 store for this test: {error}"),
-        };
-        SHARED.get_or_init(start).await
+        shared(&SHARED, "S3 store", Self::start).await
     }
 
     /// A server of one's own.
@@ -59,7 +56,7 @@ impl S3 {
             stop: "-TERM",
         };
         Ok(Self {
-            server: Server::start(&home, launch).await?,
+            process: Server::start(&home, launch).await?,
             _home: home,
             port,
             buckets: AtomicU32::new(0),
@@ -94,32 +91,6 @@ impl S3 {
             return Ok(());
         }
         Err(std::io::Error::other(answer))
-    }
-
-    /// What it wrote last.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// SIGKILL.
-    pub async fn kill(&mut self) -> Result<(), Error> {
-        self.server.kill().await
-    }
-
-    /// Starts it again, empty, on the same port, and waits until it serves.
-    pub async fn start_again(&mut self) -> Result<(), Error> {
-        self.server.start_again().await
-    }
-
-    /// SIGSTOP: connections stand, nothing answers.
-    pub async fn freeze(&mut self) -> Result<(), Error> {
-        self.server.freeze().await
-    }
-
-    /// SIGCONT.
-    pub async fn thaw(&mut self) -> Result<(), Error> {
-        self.server.thaw().await
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
+};
 
 use crate::{
     Error,
@@ -71,9 +74,10 @@ impl Home {
     }
 }
 
-/// A process in a [`Home`].
+/// The process of a server. Its port and its folder stay the same as it ends
+/// and starts again.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     launch: Launch,
     log: PathBuf,
     pid_file: PathBuf,
@@ -93,9 +97,9 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts the process again. Right after a kill its port or its lock may
+    /// Starts the process again and waits until it serves. Right after a kill its port or its lock may
     /// still be taken, so it is tried for a while.
-    pub(crate) async fn start_again(&mut self) -> Result<(), Error> {
+    pub async fn start_again(&mut self) -> Result<(), Error> {
         if self.process.is_some() {
             return Err(self.in_state("runs already"));
         }
@@ -111,14 +115,14 @@ impl Server {
     }
 
     /// SIGKILL to the process and all its children; they are gone on return.
-    pub(crate) async fn kill(&mut self) -> Result<(), Error> {
+    pub async fn kill(&mut self) -> Result<(), Error> {
         let pid = self.pid()?;
         family::signal(pid, Signal::Kill).await?;
         self.wait_for_end().await
     }
 
     /// Ends it in order.
-    pub(crate) async fn stop(&mut self) -> Result<(), Error> {
+    pub async fn stop(&mut self) -> Result<(), Error> {
         let pid = self.pid()?;
         let status = tokio::process::Command::new("kill")
             .args([self.launch.stop, &pid.to_string()])
@@ -131,25 +135,27 @@ impl Server {
         self.wait_for_end().await
     }
 
-    /// SIGSTOP to the process and all its children.
-    pub(crate) async fn freeze(&mut self) -> Result<(), Error> {
+    /// SIGSTOP to the process and all its children: connections stand, nothing
+    /// answers.
+    pub async fn freeze(&mut self) -> Result<(), Error> {
         family::signal(self.pid()?, Signal::Stop).await
     }
 
     /// SIGCONT to the process and all its children.
-    pub(crate) async fn thaw(&mut self) -> Result<(), Error> {
+    pub async fn thaw(&mut self) -> Result<(), Error> {
         family::signal(self.pid()?, Signal::Continue).await
     }
 
     /// Whether it still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.process
             .as_mut()
             .is_some_and(|process| matches!(process.try_wait(), Ok(None)))
     }
 
     /// The end of what it wrote.
-    pub(crate) fn log(&self) -> String {
+    #[must_use]
+    pub fn log(&self) -> String {
         tail(&self.log, 0)
     }
 
@@ -268,6 +274,20 @@ impl Drop for Server {
             let _ = process.wait();
         }
     }
+}
+
+/// The server that all tests of a process share, started by the first.
+pub(crate) async fn shared<T>(
+    cell: &'static OnceCell<T>,
+    what: &str,
+    start: impl AsyncFnOnce() -> Result<T, Error>,
+) -> &'static T {
+    // Boxed: it would make the future of every test as large as itself.
+    let start = async || match Box::pin(start()).await {
+        Ok(server) => server,
+        Err(error) => panic!("no {what} for this test: {error}"),
+    };
+    cell.get_or_init(start).await
 }
 
 /// Starts a server on a free port, and on another when a stranger was faster.

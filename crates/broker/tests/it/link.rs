@@ -41,30 +41,30 @@ async fn the_session_survives_what_befalls_the_broker() {
     let mut kept = KeptUp::start(broker(&rabbit.url()));
     kept.until_working(true).await;
 
-    rabbit.kill().await.unwrap();
+    rabbit.process.kill().await.unwrap();
     kept.until_working(false).await;
-    rabbit.start_again().await.unwrap();
+    rabbit.process.start_again().await.unwrap();
     kept.until_working(true).await;
     let client = AmqpClient::connect(&rabbit.url()).await;
     client.publish("requests", b"after the kill").await;
     assert_eq!(kept.next().await, b"after the kill");
 
     // Nothing is closed and nothing answers: only heartbeats tell.
-    rabbit.freeze().await.unwrap();
+    rabbit.process.freeze().await.unwrap();
     kept.until_working(false).await;
-    rabbit.thaw().await.unwrap();
+    rabbit.process.thaw().await.unwrap();
     kept.until_working(true).await;
     let client = AmqpClient::connect(&rabbit.url()).await;
     client.publish("requests", b"after the frost").await;
     assert_eq!(kept.next().await, b"after the frost");
 
     // A broker that is not there at the start is waited for.
-    rabbit.stop().await.unwrap();
+    rabbit.process.stop().await.unwrap();
     let late = KeptUp::start(broker(&rabbit.url()));
     while late.state.report().broken == 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    rabbit.start_again().await.unwrap();
+    rabbit.process.start_again().await.unwrap();
     late.until_working(true).await;
     late.stop().await.unwrap();
     kept.stop().await.unwrap();

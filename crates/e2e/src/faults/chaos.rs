@@ -16,33 +16,6 @@ use super::{
 };
 use crate::chaos_proxy::Fate;
 
-/// The three servers have the same methods and no trait, as only this needs one.
-macro_rules! strike_server {
-    ($server:expr, $fault:expr) => {{
-        let server = &mut $server
-            .as_mut()
-            .context("it is not part of this set")?
-            .server;
-        match $fault.deed {
-            Deed::Freeze => {
-                server.freeze().await?;
-                sleep($fault.lasts).await;
-                server.thaw().await?;
-            }
-            deed => {
-                if deed == Deed::Restart {
-                    server.stop().await?;
-                } else {
-                    server.kill().await?;
-                }
-                sleep($fault.lasts).await;
-                server.start_again().await?;
-            }
-        }
-        Ok(())
-    }};
-}
-
 /// What was done.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -138,9 +111,9 @@ impl Chaos {
                 let turn = self.turn % workers.len();
                 strike_service(workers, turn, fault).await
             }
-            Target::Database => strike_server!(ground.postgres, fault),
-            Target::Broker => strike_server!(ground.rabbitmq, fault),
-            Target::Redis => strike_server!(ground.redis, fault),
+            Target::Database | Target::Broker | Target::Redis => {
+                strike_server(ground.process(fault.target)?, fault).await
+            }
         }
     }
 
@@ -196,6 +169,20 @@ async fn start_ended(
     };
     service.start().await?;
     Ok(Some(format!("{name} {index} ended by itself: {status}")))
+}
+
+async fn strike_server(process: &mut private_services::Server, fault: &Fault) -> Result<()> {
+    match fault.deed {
+        Deed::Freeze => {
+            process.freeze().await?;
+            sleep(fault.lasts).await;
+            return Ok(process.thaw().await?);
+        }
+        Deed::Restart => process.stop().await?,
+        _ => process.kill().await?,
+    }
+    sleep(fault.lasts).await;
+    Ok(process.start_again().await?)
 }
 
 async fn strike_service(services: &mut [crate::Service], turn: usize, fault: &Fault) -> Result<()> {

@@ -121,13 +121,24 @@ impl Ground {
         network.with_context(|| format!("there is no {}", target.name()))
     }
 
+    /// The process of a server of this set.
+    pub(super) fn process(&mut self, target: Target) -> Result<&mut private_services::Server> {
+        let process = match target {
+            Target::Hub | Target::Worker => None,
+            Target::Database => self.postgres.as_mut().map(|it| &mut it.server.process),
+            Target::Broker => self.rabbitmq.as_mut().map(|it| &mut it.server.process),
+            Target::Redis => self.redis.as_mut().map(|it| &mut it.server.process),
+        };
+        process.with_context(|| format!("there is no server {}", target.name()))
+    }
+
     /// Copies what the services logged to where a person finds it.
     pub(super) fn keep_logs(&mut self, folder: &Path) -> Result<()> {
         std::fs::write(folder.join("services.log"), self.system.logs()?)?;
         let servers = [
-            self.postgres.as_ref().map(|it| it.server.log()),
-            self.rabbitmq.as_ref().map(|it| it.server.log()),
-            self.redis.as_ref().map(|it| it.server.log()),
+            self.postgres.as_ref().map(|it| it.server.process.log()),
+            self.rabbitmq.as_ref().map(|it| it.server.process.log()),
+            self.redis.as_ref().map(|it| it.server.process.log()),
         ];
         let servers = servers.map(Option::unwrap_or_default).join("\n");
         Ok(std::fs::write(folder.join("servers.log"), servers)?)

@@ -62,7 +62,7 @@ async fn a_store_that_is_away_refuses_photos_for_now_and_nothing_else() {
     let mut store = S3::start().await.unwrap();
     let bucket = store.new_bucket().await.unwrap();
     let hub = hub_with(&store.endpoint(), &bucket).await;
-    store.kill().await.unwrap();
+    store.process.kill().await.unwrap();
 
     let sent = hub.upload("42", photo(image::ImageFormat::Png));
     let refused = sent.send().await.unwrap();
@@ -72,7 +72,7 @@ async fn a_store_that_is_away_refuses_photos_for_now_and_nothing_else() {
     assert_eq!(images_check(&hub).await["status"], "Degraded");
     read(hub.get("/health/ready").send().await.unwrap(), 200).await;
 
-    store.start_again().await.unwrap();
+    store.process.start_again().await.unwrap();
     // It comes back empty.
     assert_eq!(store.new_bucket().await.unwrap(), "bucket-1");
     let hub = hub_with(&store.endpoint(), "bucket-1").await;

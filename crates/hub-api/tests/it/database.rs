@@ -34,7 +34,7 @@ async fn a_database_that_hangs_is_503_while_liveness_stays_up() {
     let mut server = Postgres::start().await.unwrap();
     let url = server.new_database().await;
     let hub = Hub::with(&[("DATABASE_URL", &url)]).await;
-    server.freeze().await.unwrap();
+    server.process.freeze().await.unwrap();
     let list = hub.by("42", Method::GET, "/api/v1/notifications").send();
     let (list, live, ready) = tokio::join!(
         list,
@@ -46,7 +46,7 @@ async fn a_database_that_hangs_is_503_while_liveness_stays_up() {
     read(list, 503).await;
     read(live.unwrap(), 200).await;
     read(ready.unwrap(), 503).await;
-    server.thaw().await.unwrap();
+    server.process.thaw().await.unwrap();
     for _ in 0..100 {
         let list = hub.by("42", Method::GET, "/api/v1/notifications").send();
         if list.await.unwrap().status() == 200 {

@@ -27,7 +27,7 @@ async fn holds_servers_until_it_ends() {
         .await
         .unwrap();
     // Frozen processes must go, too.
-    postgres.freeze().await.unwrap();
+    postgres.process.freeze().await.unwrap();
     let ports = [postgres.port(), redis.port(), broker.port()];
     println!("holding {ports:?} as {}", std::process::id());
     match how.as_str() {

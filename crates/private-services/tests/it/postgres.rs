@@ -47,15 +47,15 @@ async fn what_was_committed_is_there_after_kill_and_stop() {
     // A session that is busy dies with the server.
     let mut busy = connect(&url).await;
     let busy = tokio::spawn(async move { busy.execute("SELECT pg_sleep(600)").await });
-    server.kill().await.unwrap();
+    server.process.kill().await.unwrap();
     assert!(busy.await.unwrap().is_err());
     assert!(PgConnection::connect(&url).await.is_err());
-    server.start_again().await.unwrap();
+    server.process.start_again().await.unwrap();
     assert_eq!(notes(&url).await, 1);
     let open = connect(&url).await;
-    server.stop().await.unwrap();
+    server.process.stop().await.unwrap();
     drop(open);
-    server.start_again().await.unwrap();
+    server.process.start_again().await.unwrap();
     assert_eq!(notes(&url).await, 1);
 }
 
@@ -63,7 +63,7 @@ async fn what_was_committed_is_there_after_kill_and_stop() {
 async fn a_frozen_server_answers_when_it_thaws() {
     let mut server = Postgres::start().await.unwrap();
     let mut connection = connect(&server.url("postgres")).await;
-    server.freeze().await.unwrap();
+    server.process.freeze().await.unwrap();
     let question = connection.execute("SELECT 1");
     tokio::pin!(question);
     assert!(
@@ -71,6 +71,6 @@ async fn a_frozen_server_answers_when_it_thaws() {
             .await
             .is_err()
     );
-    server.thaw().await.unwrap();
+    server.process.thaw().await.unwrap();
     question.await.unwrap();
 }

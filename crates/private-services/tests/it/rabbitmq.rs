@@ -64,7 +64,7 @@ async fn what_was_confirmed_is_there_after_freeze_kill_and_stop() {
     let mut broker = RabbitMq::start().await.unwrap();
     let url = broker.new_vhost().await;
     publish(&url, "jobs", b"first").await;
-    broker.freeze().await.unwrap();
+    broker.process.freeze().await.unwrap();
     let connecting = connect(&url);
     tokio::pin!(connecting);
     assert!(
@@ -72,17 +72,17 @@ async fn what_was_confirmed_is_there_after_freeze_kill_and_stop() {
             .await
             .is_err()
     );
-    broker.thaw().await.unwrap();
+    broker.process.thaw().await.unwrap();
     drop(connecting.await);
     // RabbitMQ 3.10 writes the register of its quorum queues half a second late:
     // one declared just before a kill has no leader ever after.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    broker.kill().await.unwrap();
-    broker.start_again().await.unwrap();
+    broker.process.kill().await.unwrap();
+    broker.process.start_again().await.unwrap();
     assert_eq!(take(&url, "jobs").await.unwrap().unwrap(), b"first");
     publish(&url, "jobs", b"second").await;
-    broker.stop().await.unwrap();
-    broker.start_again().await.unwrap();
+    broker.process.stop().await.unwrap();
+    broker.process.start_again().await.unwrap();
     assert_eq!(take(&url, "jobs").await.unwrap().unwrap(), b"second");
     let sum = broker.evaluate("1 + 1.").await.unwrap();
     assert_eq!(sum, "2");

@@ -27,19 +27,19 @@ async fn it_comes_back_on_its_port() {
     let mut server = Redis::start().await.unwrap();
     let url = server.url();
     let mut connection = connect(&server).await;
-    server.kill().await.unwrap();
+    server.process.kill().await.unwrap();
     assert!(ping(&mut connection).await.is_err());
-    server.start_again().await.unwrap();
+    server.process.start_again().await.unwrap();
     assert_eq!(server.url(), url);
     assert_eq!(ping(&mut connect(&server).await).await.unwrap(), "PONG");
-    server.stop().await.unwrap();
+    server.process.stop().await.unwrap();
     assert!(
-        server.stop().await.is_err(),
+        server.process.stop().await.is_err(),
         "a server that does not run cannot be stopped"
     );
-    server.start_again().await.unwrap();
+    server.process.start_again().await.unwrap();
     let mut connection = connect(&server).await;
-    server.freeze().await.unwrap();
+    server.process.freeze().await.unwrap();
     let question = ping(&mut connection);
     tokio::pin!(question);
     assert!(
@@ -47,7 +47,7 @@ async fn it_comes_back_on_its_port() {
             .await
             .is_err()
     );
-    server.thaw().await.unwrap();
+    server.process.thaw().await.unwrap();
     assert_eq!(question.await.unwrap(), "PONG");
 }
 

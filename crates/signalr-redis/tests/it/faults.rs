@@ -59,7 +59,7 @@ async fn a_redis_that_was_killed_is_used_again_when_it_is_back() {
     );
     let mut ann = Client::connect(a.address, "ann", Json).await;
     let mut bob = Client::connect(b.address, "bob", Json).await;
-    redis.kill().await.unwrap();
+    redis.process.kill().await.unwrap();
     until_down(&a.link).await;
     until_down(&b.link).await;
     for count in 0..100 {
@@ -70,7 +70,7 @@ async fn a_redis_that_was_killed_is_used_again_when_it_is_back() {
     }
     // A client comes while Redis is away, and is found when it is back.
     let mut ben = at_once(Client::connect(b.address, "ben", Json)).await;
-    redis.start_again().await.unwrap();
+    redis.process.start_again().await.unwrap();
     assert!(a.link.wait_until_up(PATIENCE).await && b.link.wait_until_up(PATIENCE).await);
     until_reached(&a, "bob", &mut bob, "Again").await;
     until_reached(&a, "ben", &mut ben, "Again").await;
@@ -88,7 +88,7 @@ async fn a_frozen_redis_is_noticed_and_blocks_nobody() {
     );
     let mut ann = Client::connect(a.address, "ann", Json).await;
     let mut bob = Client::connect(b.address, "bob", Json).await;
-    redis.freeze().await.unwrap();
+    redis.process.freeze().await.unwrap();
     let began = Instant::now();
     for count in 0..2000 {
         at_once(a.hub.context().all().send("Local", (count,))).await;
@@ -99,7 +99,7 @@ async fn a_frozen_redis_is_noticed_and_blocks_nobody() {
     until_down(&a.link).await;
     assert!(began.elapsed() < PATIENCE);
     until_down(&b.link).await;
-    redis.thaw().await.unwrap();
+    redis.process.thaw().await.unwrap();
     assert!(a.link.wait_until_up(PATIENCE).await && b.link.wait_until_up(PATIENCE).await);
     // What had reached the frozen server's socket may still come, in order,
     // and nothing of it twice though the old sockets came to life again.
@@ -139,10 +139,10 @@ async fn a_node_that_is_cut_off_serves_its_own_and_comes_back() {
 async fn a_hub_starts_without_redis_and_finds_it_later() {
     let mut redis = Redis::start().await.unwrap();
     let options = options(&redis.url());
-    redis.kill().await.unwrap();
+    redis.process.kill().await.unwrap();
     let link = RedisLink::open(options).unwrap();
     until_down(&link).await;
-    redis.start_again().await.unwrap();
+    redis.process.start_again().await.unwrap();
     assert!(link.wait_until_up(PATIENCE).await);
     link.close();
     let mut state = link.state();

@@ -48,9 +48,9 @@ async fn a_job_survives_what_befalls_the_broker_and_is_done_once() {
     // It is killed in mid-job, and comes back.
     announce(&client, 2).await;
     webhook.until_called(2).await;
-    rabbit.kill().await.unwrap();
+    rabbit.process.kill().await.unwrap();
     until_consumer(&worker, "Unhealthy").await;
-    rabbit.start_again().await.unwrap();
+    rabbit.process.start_again().await.unwrap();
     until_consumer(&worker, "Healthy").await;
     hub.notified(2).await;
 
@@ -58,11 +58,11 @@ async fn a_job_survives_what_befalls_the_broker_and_is_done_once() {
     let client = AmqpClient::connect(&url).await;
     announce(&client, 3).await;
     webhook.until_called(3).await;
-    rabbit.freeze().await.unwrap();
+    rabbit.process.freeze().await.unwrap();
     let check = until_consumer(&worker, "Unhealthy").await;
     assert!(check["data"]["lastError"].is_string(), "{check}");
     hub.notified(3).await;
-    rabbit.thaw().await.unwrap();
+    rabbit.process.thaw().await.unwrap();
     until_consumer(&worker, "Healthy").await;
 
     let client = AmqpClient::connect(&url).await;

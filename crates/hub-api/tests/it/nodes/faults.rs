@@ -24,7 +24,7 @@ async fn while_redis_is_away_nothing_is_lost_and_clients_here_notice_nothing() {
     let mut here = Client::connect(&b, "1", WebSockets).await;
     there.ping().await;
     here.ping().await;
-    redis.kill().await.unwrap();
+    redis.process.kill().await.unwrap();
     for number in 1..=20 {
         // One at a time: each arrives here before the next is written.
         let answer = notify(&b, 1, number).await;
@@ -39,7 +39,7 @@ async fn while_redis_is_away_nothing_is_lost_and_clients_here_notice_nothing() {
     let mut new = Client::connect(&a, "2", WebSockets).await;
     new.ping().await;
     notify(&b, 1, 21).await;
-    redis.start_again().await.unwrap();
+    redis.process.start_again().await.unwrap();
     until_redis_is(&a, "Healthy").await;
     until_redis_is(&b, "Healthy").await;
     notify(&b, 1, 22).await;
@@ -57,12 +57,12 @@ async fn what_redis_lost_is_found_when_it_is_back() {
     let (a, b) = (common.hub().await, common.hub().await);
     let mut there = Client::connect(&a, "1", WebSockets).await;
     there.ping().await;
-    redis.kill().await.unwrap();
+    redis.process.kill().await.unwrap();
     until_redis_is(&b, "Degraded").await;
     for number in 1..=20 {
         notify(&b, 1, number).await;
     }
-    redis.start_again().await.unwrap();
+    redis.process.start_again().await.unwrap();
     // No sweep is due for ten minutes: it is the new subscription that looks.
     for number in 1..=20 {
         assert_eq!(there.done().await, (number, number));
@@ -77,7 +77,7 @@ async fn a_frozen_redis_delays_nobody_here() {
     let mut here = Client::connect(&b, "1", WebSockets).await;
     there.ping().await;
     here.ping().await;
-    redis.freeze().await.unwrap();
+    redis.process.freeze().await.unwrap();
     for number in 1..=50 {
         notify(&b, 1, number).await;
         assert_eq!(here.done().await, (number, number));
@@ -85,7 +85,7 @@ async fn a_frozen_redis_delays_nobody_here() {
     // Where its limit cannot be asked for, a client is let in.
     let mut new = Client::connect(&b, "2", WebSockets).await;
     new.ping().await;
-    redis.thaw().await.unwrap();
+    redis.process.thaw().await.unwrap();
     notify(&b, 1, 51).await;
     for number in 1..=51 {
         assert_eq!(there.done().await, (number, number));

@@ -78,11 +78,11 @@ async fn uploads_outlive_whatever_befalls_the_broker() {
     let client = AmqpClient::connect(&url).await;
     claim_all(&hub, &client, &ids).await;
 
-    rabbit.kill().await.unwrap();
+    rabbit.process.kill().await.unwrap();
     let mut ids = vec![hub.uploaded("42").await];
     until_health(&hub, "Degraded", |data| data["relay"]["connected"] == false).await;
     ids.push(hub.uploaded("42").await);
-    rabbit.start_again().await.unwrap();
+    rabbit.process.start_again().await.unwrap();
     let client = AmqpClient::connect(&url).await;
     claim_all(&hub, &client, &ids).await;
     until_health(&hub, "Healthy", |_| true).await;
@@ -91,17 +91,17 @@ async fn uploads_outlive_whatever_befalls_the_broker() {
     let before = health(&hub).await["data"]["announced"].as_u64();
     let id = hub.uploaded("42").await;
     until_health(&hub, "Healthy", |data| data["announced"].as_u64() > before).await;
-    rabbit.kill().await.unwrap();
-    rabbit.start_again().await.unwrap();
+    rabbit.process.kill().await.unwrap();
+    rabbit.process.start_again().await.unwrap();
     let client = AmqpClient::connect(&url).await;
     claim_all(&hub, &client, &[id]).await;
 
     // A hub that starts before its broker waits for it.
-    rabbit.stop().await.unwrap();
+    rabbit.process.stop().await.unwrap();
     let early = early_hub(&url, &[]).await;
     let id = early.uploaded("7").await;
     until_health(&early, "Degraded", |_| true).await;
-    rabbit.start_again().await.unwrap();
+    rabbit.process.start_again().await.unwrap();
     let client = AmqpClient::connect(&url).await;
     claim_all(&early, &client, &[id]).await;
 }

@@ -42,13 +42,13 @@ async fn an_answer_is_kept_though_the_server_dies_before_it_is_mapped() {
         db.store
             .outside_reply(lease.job_id, lease.attempt, "{}".into())
     };
-    server.kill().await.unwrap();
+    server.process.kill().await.unwrap();
     let refused = reply().await.unwrap_err();
     assert!(refused.is_transient(), "{refused:?}");
-    server.start_again().await.unwrap();
+    server.process.start_again().await.unwrap();
     assert_eq!(until_answered(reply).await, Replied::Accepted);
-    server.kill().await.unwrap();
-    server.start_again().await.unwrap();
+    server.process.kill().await.unwrap();
+    server.process.start_again().await.unwrap();
     assert_eq!(until_answered(reply).await, Replied::AlreadyEnded);
     let ended = until_answered(|| db.store.append(completed(42, &lease))).await;
     assert_eq!(appended(ended).sequence, 1);
@@ -72,8 +72,8 @@ async fn nothing_is_lost_or_doubled_when_the_server_is_killed_under_load() {
         .collect();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        server.kill().await.unwrap();
-        server.start_again().await.unwrap();
+        server.process.kill().await.unwrap();
+        server.process.start_again().await.unwrap();
     }
     for writer in writers {
         writer.await.unwrap();
@@ -104,7 +104,7 @@ async fn nothing_is_lost_or_doubled_when_the_server_is_killed_under_load() {
 async fn a_server_that_hangs_costs_a_caller_its_patience_and_no_more() {
     let (mut server, db) = own_server().await;
     db.append(plain(1, "E")).await;
-    server.freeze().await.unwrap();
+    server.process.freeze().await.unwrap();
     let start = std::time::Instant::now();
     let stream = stream(1);
     let (append, page, health) = tokio::join!(
@@ -117,7 +117,7 @@ async fn a_server_that_hangs_costs_a_caller_its_patience_and_no_more() {
     }
     // A bound far above the patience of 2 s: it shows that the wait ends.
     assert!(start.elapsed() < seconds(30));
-    server.thaw().await.unwrap();
+    server.process.thaw().await.unwrap();
     until_answered(|| db.store.append(plain(1, "E"))).await;
     until_answered(|| db.store.health()).await;
 }
