@@ -1,6 +1,6 @@
 //! Why connections end: every reason, with what the client is told.
 
-use crate::{hub::HubError, protocol::WriteError};
+use crate::{EndStatus, hub::HubError, protocol::WriteError};
 
 /// Why the server ends a connection.
 #[derive(Debug)]
@@ -67,6 +67,26 @@ pub(crate) struct CloseMessage {
 const WITH_ERROR: &str = "Connection closed with an error.";
 
 impl CloseReason {
+    /// What [`name`](Self::name) may give.
+    pub(crate) const NAMES: &'static [&'static str] = &[
+        "client-closed",
+        "deleted",
+        "transport-lost",
+        "protocol-error",
+        "websocket-violation",
+        "client-timeout",
+        "handshake",
+        "handshake-timeout",
+        "slow-client",
+        "unwritable",
+        "connect-refused",
+        "aborted",
+        "hub-panicked",
+        "authentication-expired",
+        "server-shutdown",
+        "closed",
+    ];
+
     /// A short name for logs and metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -86,6 +106,26 @@ impl CloseReason {
             Self::AuthenticationExpired => "authentication-expired",
             Self::ServerShutdown => "server-shutdown",
             Self::Closed { .. } => "closed",
+        }
+    }
+
+    /// A message is longer than the hub takes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::Protocol {
+            exception: "InvalidDataException",
+            message: format!(
+                "The maximum message size of {limit}B was exceeded. The message size can be \
+                 configured in AddHubOptions."
+            ),
+        }
+    }
+
+    /// What ASP.NET Core's metrics call it.
+    pub(crate) fn status(&self) -> EndStatus {
+        match self {
+            Self::ClientTimeout | Self::HandshakeTimeout | Self::SlowClient => EndStatus::Timeout,
+            Self::ServerShutdown => EndStatus::AppShutdown,
+            _ => EndStatus::NormalClosure,
         }
     }
 
@@ -151,5 +191,19 @@ impl CloseReason {
                 allow_reconnect: *allow_reconnect,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CloseReason;
+
+    #[test]
+    fn every_name_is_listed() {
+        let source = include_str!("close.rs");
+        let (_, after) = source.split_once("fn name(&self)").unwrap();
+        let (body, _) = after.split_once("\n    }\n").unwrap();
+        let names: Vec<&str> = body.split('"').skip(1).step_by(2).collect();
+        assert_eq!(names, CloseReason::NAMES);
     }
 }

@@ -40,6 +40,7 @@ mod ids;
 mod connection_token;
 mod options;
 mod close;
+mod observer;
 mod principal;
 mod hub;
 mod outbox;
@@ -66,6 +67,7 @@ pub use hub::{
     InvocationInfo, MethodPolicy, Next, Parameter, ReceiptSource, State, Upload, UploadError, User,
 };
 pub use ids::ConnectionId;
+pub use observer::{ConnectionEnd, EndStatus, HubObserver, InvocationOutcome, ObservedInvocation};
 pub use options::{HubOptions, Transports};
 pub use principal::{Authorization, Principal};
 pub use server::{ConnectionSummary, HubServer};

@@ -109,6 +109,11 @@ impl Frame {
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
+
+    /// Whether it is a WebSocket's own frame and no hub message.
+    pub(crate) fn is_control(&self) -> bool {
+        usize::from(self.payload_at) == self.bytes.len()
+    }
 }
 
 /// A frame on its way, with the tag by which hub code learns that it arrived;

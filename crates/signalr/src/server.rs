@@ -13,7 +13,7 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
     Authorization, BackplaneStats, BuildError, ConnectionId, Hub, HubBuilder, HubContext,
-    HubFilter, HubLayer, HubOptions, HubService, TransportKind,
+    HubFilter, HubLayer, HubObserver, HubOptions, HubService, TransportKind,
     backplane::{Relay, SharedCarrier, Subscriptions},
     client_results::ClientResults,
     close::CloseReason,
@@ -21,7 +21,7 @@ use crate::{
     heartbeat,
     hub::{HubObject, Methods},
     outbox::Frame,
-    protocol::HubProtocol,
+    protocol::{Headers, HubProtocol},
     registry::Registry,
     transport::Gate,
 };
@@ -72,6 +72,7 @@ pub(crate) struct Core {
     pub(crate) methods: Methods,
     pub(crate) gate: Option<Gate>,
     pub(crate) filters: Vec<Arc<dyn HubFilter>>,
+    pub(crate) observer: Option<Arc<dyn HubObserver>>,
     pub(crate) authorization: Authorization,
     pub(crate) mint: TokenMint,
     pub(crate) registry: Registry,
@@ -90,6 +91,7 @@ pub(crate) struct HubParts {
     pub(crate) methods: Methods,
     pub(crate) filters: Vec<Arc<dyn HubFilter>>,
     pub(crate) authorization: Authorization,
+    pub(crate) observer: Option<Arc<dyn HubObserver>>,
     pub(crate) backplane: Option<SharedCarrier>,
     pub(crate) gate: Option<Gate>,
 }
@@ -124,6 +126,7 @@ impl HubServer {
             methods,
             filters,
             authorization,
+            observer,
             backplane,
             gate,
         } = parts;
@@ -140,6 +143,7 @@ impl HubServer {
             methods,
             gate,
             filters,
+            observer,
             authorization,
             mint,
             registry: Registry::new(subscriptions),
@@ -265,6 +269,14 @@ impl Core {
     /// Whether new connections are refused.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// What a call runs in.
+    pub(crate) fn span(&self, method: &str, headers: &Headers<'_>) -> tracing::Span {
+        match &self.observer {
+            Some(observer) => observer.span(method, headers),
+            None => tracing::Span::none(),
+        }
     }
 
     /// Milliseconds since the hub started.

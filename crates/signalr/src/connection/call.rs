@@ -1,11 +1,14 @@
 //! Running one invocation: filters, the method, its answer.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
 
+use tracing::Instrument as _;
+
 use super::Connection;
 use crate::{
+    InvocationOutcome, ObservedInvocation,
     close::CloseReason,
     hub::{Answer, BoundCall, Call, Context, Fault, HubError, InvocationInfo, ReplyKind, filter},
     outbox::Frame,
@@ -28,6 +31,8 @@ pub(crate) struct Accepted {
     pub(crate) uploads: Vec<Box<str>>,
     /// The call is an active stream of the client.
     pub(crate) streaming: bool,
+    /// What it runs in; disabled unless an observer wants one.
+    pub(crate) span: tracing::Span,
 }
 
 /// What is left of a call.
@@ -55,24 +60,31 @@ impl Drop for CancelOnDrop {
 
 /// Runs the call to its end and answers it.
 pub(crate) fn run(accepted: Accepted) -> BoxFuture<'static, Finished> {
-    Box::pin(async move {
-        let call = Arc::clone(&accepted.call);
-        let mut unfinished = CancelOnDrop(Some(Arc::clone(&call)));
-        let invocation_id = accepted.invocation_id.clone();
-        let streaming = accepted.streaming;
-        let mut accepted = accepted;
-        let uploads = std::mem::take(&mut accepted.uploads);
-        let fatal = answer(accepted).await.err();
-        call.release_slot();
-        unfinished.0 = None;
-        Finished {
-            call,
-            uploads,
-            invocation_id,
-            streaming,
-            fatal,
-        }
-    })
+    let span = accepted.span.clone();
+    let ran = finish(accepted);
+    if span.is_disabled() {
+        return Box::pin(ran);
+    }
+    Box::pin(ran.instrument(span))
+}
+
+async fn finish(accepted: Accepted) -> Finished {
+    let call = Arc::clone(&accepted.call);
+    let mut unfinished = CancelOnDrop(Some(Arc::clone(&call)));
+    let invocation_id = accepted.invocation_id.clone();
+    let streaming = accepted.streaming;
+    let mut accepted = accepted;
+    let uploads = std::mem::take(&mut accepted.uploads);
+    let fatal = answer(accepted).await.err();
+    call.release_slot();
+    unfinished.0 = None;
+    Finished {
+        call,
+        uploads,
+        invocation_id,
+        streaming,
+        fatal,
+    }
 }
 
 async fn answer(accepted: Accepted) -> Result<(), CloseReason> {
@@ -80,22 +92,33 @@ async fn answer(accepted: Accepted) -> Result<(), CloseReason> {
         connection,
         call,
         target,
+        known,
         protocol,
         invocation_id,
         ..
     } = &accepted;
-    let (connection, call, target, protocol, invocation_id) = (
+    let (connection, call, target, known, protocol, invocation_id) = (
         Arc::clone(connection),
         Arc::clone(call),
         Arc::clone(target),
+        *known,
         *protocol,
         invocation_id.clone(),
     );
+    let observed = connection.core().observer.is_some().then(Instant::now);
     let reply = AssertUnwindSafe(invoke(accepted)).catch_unwind().await;
     let reply = reply.unwrap_or_else(|_| {
         tracing::error!(hub.method = %target, "a hub method panicked");
         Err(HubError::internal("Panic", "The hub method panicked."))
     });
+    if let Some((observer, began)) = connection.core().observer.as_ref().zip(observed) {
+        observer.invoked(&ObservedInvocation {
+            method: &target,
+            known,
+            outcome: outcome(&reply),
+            took: began.elapsed(),
+        });
+    }
     let detailed = connection.core().options.enable_detailed_errors;
     match reply {
         Ok(ReplyKind::Completion(None)) => Ok(()),
@@ -120,6 +143,14 @@ async fn answer(accepted: Accepted) -> Result<(), CloseReason> {
             }
             Ok(())
         }
+    }
+}
+
+fn outcome(reply: &Result<ReplyKind, HubError>) -> InvocationOutcome {
+    match reply {
+        Ok(_) => InvocationOutcome::Completed,
+        Err(error) if error.is_internal() => InvocationOutcome::Failed,
+        Err(_) => InvocationOutcome::Refused,
     }
 }
 
@@ -223,10 +254,9 @@ pub(crate) async fn send_end(
 
 /// Faults of the client are its own affair; those of the hub are logged.
 fn log_failure(target: &str, error: &HubError) {
-    match error.fault() {
-        Fault::Internal { .. } | Fault::Unwritable(_) => {
-            tracing::error!(hub.method = target, %error, "a hub method failed");
-        }
-        _ => tracing::debug!(hub.method = target, %error, "an invocation was refused"),
+    if error.is_internal() {
+        tracing::error!(hub.method = target, %error, "a hub method failed");
+    } else {
+        tracing::debug!(hub.method = target, %error, "an invocation was refused");
     }
 }

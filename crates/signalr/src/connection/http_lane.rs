@@ -131,6 +131,7 @@ impl Connection {
         let bytes = taken.iter().map(|each| each.frame.len()).sum();
         outbox.written(bytes);
         drop(outbox);
+        self.tell_sent(taken.len(), bytes);
         let tag = taken.iter().map(|each| each.tag).max().unwrap_or(0);
         self.http().unconfirmed.fetch_max(tag, Ordering::AcqRel);
         taken.into()

@@ -53,6 +53,8 @@ pub(crate) struct Link {
     pongs: u32,
     /// The latest Ping that found no place among them.
     late_ping: Option<Vec<u8>>,
+    /// Hub messages that were written and not yet told of.
+    pub(crate) messages: usize,
 }
 
 /// What is known to have arrived, by Pongs.
@@ -82,6 +84,7 @@ impl Link {
             unflushed: false,
             pongs: 0,
             late_ping: None,
+            messages: 0,
         }
     }
 
@@ -149,6 +152,7 @@ impl Link {
             }
             bytes -= left;
             self.written = 0;
+            self.messages += usize::from(!first.frame.is_control());
             match first.tag {
                 PONG => self.pongs = self.pongs.saturating_sub(1),
                 tag => self.receipts.written = self.receipts.written.max(tag),

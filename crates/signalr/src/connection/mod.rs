@@ -14,6 +14,7 @@ mod stateful;
 mod call;
 mod handshake;
 mod driver;
+mod observed;
 
 use std::{
     any::{Any, TypeId},

@@ -9,7 +9,7 @@ use super::{
     method::{HubMethod, StreamingHubMethod},
 };
 use crate::{
-    Admission, Authorization, Backplane, HubOptions, HubServer, Transports,
+    Admission, Authorization, Backplane, HubObserver, HubOptions, HubServer, Transports,
     backplane::SharedCarrier, server::HubParts, transport::Gate,
 };
 
@@ -77,6 +77,7 @@ pub struct HubBuilder<H> {
     authorization: Authorization,
     backplane: Option<SharedCarrier>,
     gate: Option<Gate>,
+    observer: Option<Arc<dyn HubObserver>>,
 }
 
 impl<H: Hub> HubBuilder<H> {
@@ -89,6 +90,7 @@ impl<H: Hub> HubBuilder<H> {
             authorization: Authorization::default(),
             backplane: None,
             gate: None,
+            observer: None,
         }
     }
 
@@ -175,6 +177,14 @@ impl<H: Hub> HubBuilder<H> {
         self
     }
 
+    /// Tells `observer` what happens to connections and calls, for metrics and
+    /// traces. There is one.
+    #[must_use]
+    pub fn observer(mut self, observer: impl HubObserver) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Makes this hub one with those of other nodes: what is sent to users,
     /// groups, connections and all reaches the clients of each.
     #[must_use]
@@ -238,6 +248,7 @@ impl<H: Hub> HubBuilder<H> {
             authorization: self.authorization,
             backplane: self.backplane,
             gate: self.gate,
+            observer: self.observer,
         })
     }
 }

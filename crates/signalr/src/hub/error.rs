@@ -67,6 +67,11 @@ impl HubError {
         .into()
     }
 
+    /// Whether the hub failed, and not the call.
+    pub(crate) fn is_internal(&self) -> bool {
+        matches!(self.fault(), Fault::Internal { .. } | Fault::Unwritable(_))
+    }
+
     pub(crate) fn fault(&self) -> &Fault {
         &self.0
     }

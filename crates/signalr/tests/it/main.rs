@@ -11,3 +11,4 @@ mod uploads;
 mod calls;
 mod leaving;
 mod gate;
+mod observer;

@@ -32,6 +32,9 @@ const TURNS: usize = 64;
 /// Runs a connection from its first transport to its end. `socket` is that of
 /// a WebSocket; the HTTP transports feed the connection from their requests.
 pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
+    let attached = tokio::time::Instant::now();
+    let core = Arc::clone(connection.core());
+    connection.tell_attached();
     let mut driver = Box::new(Driver {
         connection: Arc::clone(&connection),
         link: socket.map(|socket| Box::new(Link::new(socket))),
@@ -52,7 +55,6 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
     connection.outbox().end();
     let connected = driver.connected;
     drop(driver);
-    let core = Arc::clone(connection.core());
     core.registry.remove(&connection);
     // A long-polling client fetches the end with its next poll, if it still polls.
     let polls = connection.transport() == Some(TransportKind::LongPolling);
@@ -60,6 +62,7 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
         core.registry.forget(&connection);
     }
     ending::tell_elsewhere(&core, connection.id());
+    connection.tell_ended(&reason, connected, attached.elapsed());
     tracing::debug!(connection.id = %connection.id(), reason = reason.name(), detail = reason.detail(), "connection ended");
     if connected {
         let context = Context::new(Arc::clone(&connection), None);
@@ -148,6 +151,7 @@ impl Driver {
                 Poll::Ready(Ok(())) => {
                     self.connected = true;
                     self.connection.set_connected();
+                    self.connection.tell_established();
                     let phase = std::mem::replace(&mut self.phase, Phase::Ending);
                     let Phase::Connecting(mut session, _) = phase else {
                         unreachable!("matched above")

@@ -36,7 +36,9 @@ impl Driver {
                     .times
                     .stalled_since
                     .store(0, Ordering::Relaxed);
+                let messages = std::mem::take(&mut link.messages);
                 self.connection.outbox().written(written);
+                self.connection.tell_sent(messages, written);
                 true
             }
             Poll::Pending => {

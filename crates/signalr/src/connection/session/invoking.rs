@@ -47,13 +47,14 @@ impl Session {
             bound
         });
         let runs = bound.is_ok();
+        let name = method.map_or(&*invocation.target, |method| &*method.name);
+        let span = core.span(name, &invocation.headers);
         let takes_slot = !streaming && uploads.is_empty();
         let accepted = Accepted {
             connection: Arc::clone(&self.connection),
             call: Arc::clone(&call),
-            target: method
-                .map_or(&*invocation.target, |method| &*method.name)
-                .into(),
+            target: name.into(),
+            span,
             known: method.is_some(),
             argument_count: invocation.arguments.len(),
             protocol: self.protocol,

@@ -239,6 +239,19 @@ impl Session {
 
     /// Deals with the whole messages at the start of `input`; gives their length.
     fn process(&mut self, input: &[u8], cx: &mut TaskContext<'_>) -> Result<usize, CloseReason> {
+        let mut messages = 0;
+        let used = self.process_counting(input, &mut messages, cx);
+        let bytes = *used.as_ref().unwrap_or(&input.len());
+        self.connection.tell_received(messages, bytes);
+        used
+    }
+
+    fn process_counting(
+        &mut self,
+        input: &[u8],
+        messages: &mut usize,
+        cx: &mut TaskContext<'_>,
+    ) -> Result<usize, CloseReason> {
         let limit = self.connection.core().options.maximum_receive_message_size;
         let mut at = 0;
         self.set_blocked(false);
@@ -254,11 +267,12 @@ impl Session {
                         return Ok(at);
                     }
                     at += consumed;
+                    *messages += 1;
                 }
                 Parsed::Unknown { consumed } => at += consumed,
                 Parsed::Incomplete => {
                     return match limit {
-                        Some(limit) if rest.len() > limit => Err(too_large(limit)),
+                        Some(limit) if rest.len() > limit => Err(CloseReason::too_large(limit)),
                         _ => Ok(at),
                     };
                 }
@@ -377,15 +391,5 @@ impl Session {
             };
         }
         Ok(())
-    }
-}
-
-fn too_large(limit: usize) -> CloseReason {
-    CloseReason::Protocol {
-        exception: "InvalidDataException",
-        message: format!(
-            "The maximum message size of {limit}B was exceeded. The message size can be configured in \
-             AddHubOptions."
-        ),
     }
 }
