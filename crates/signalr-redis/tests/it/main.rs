@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+// The one that the library's own tests have.
+#[path = "../../../signalr/tests/it/client.rs"]
 mod client;
 mod node;
 mod proxy;

@@ -1,4 +1,5 @@
-//! A client on a real WebSocket, with either protocol.
+//! A client on a real WebSocket, with either protocol. The tests of
+//! `signalr-redis` use it, too.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -86,11 +87,6 @@ impl Client {
 
     pub(crate) async fn answer(&mut self, id: &str, result: &str) {
         self.send(|protocol, out| protocol.write_result(out, id, result).unwrap())
-            .await;
-    }
-
-    pub(crate) async fn answer_with_error(&mut self, id: &str, error: &str) {
-        self.send(|protocol, out| protocol.write_end(out, id, Some(error)))
             .await;
     }
 

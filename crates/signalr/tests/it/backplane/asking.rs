@@ -21,7 +21,8 @@ async fn asked_and_answered(protocol: HubProtocol) {
     let asking = client.invoke::<String, _>("Question", ());
     let answering = async {
         let id = bob.question().await;
-        bob.answer_with_error(&id, "no").await;
+        bob.send(|protocol, out| protocol.write_end(out, &id, Some("no")))
+            .await;
     };
     let (answer, ()) = tokio::join!(asking, answering);
     assert_eq!(answer, Err(InvokeError::Client("no".into())));
