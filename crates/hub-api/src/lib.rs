@@ -14,6 +14,7 @@ pub mod auth;
 pub mod links;
 pub mod store;
 pub mod images;
+mod limits;
 mod jobs;
 mod queue;
 pub mod delivery;

@@ -9,7 +9,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    auth::{KeyError, Verifier},
+    auth::{Entrance, Jwks, JwksError, KeyError, Verifier},
     config::{Config, S3Config},
     delivery::{Delivery, DeliverySettings},
     http::{self, AppState, Guard, Health, Memory},
@@ -17,6 +17,7 @@ use crate::{
     images::{ImageStore, ImageStoreError, S3Settings},
     jobs::{self, ReadyJobs},
     lifecycle::{Shutdown, TaskEnd, Tasks},
+    limits::UserLimits,
     links::{Links, derive_key},
     nodes::{self, Nodes},
     queue::Queue,
@@ -50,6 +51,9 @@ pub enum RunError {
     /// A key of tokens cannot be read.
     #[error("cannot use the configured keys")]
     Keys(#[from] KeyError),
+    /// The issuer's published keys cannot be asked for.
+    #[error("cannot use the issuer's published keys")]
+    Jwks(#[from] JwksError),
     /// The folder or bucket of images cannot be used.
     #[error("cannot open the image store")]
     Images(#[from] ImageStoreError),
@@ -106,7 +110,13 @@ pub async fn run(
     let mut tasks = Tasks::new();
     let stops = Stops::default();
     let queue = Queue::from_config(&config)?;
-    let (state, hub, writer) = build(Arc::clone(&config), shutdown.clone(), queue.as_ref()).await?;
+    let jwks = Jwks::from_config(&config.jwt)?;
+    if let Some(jwks) = &jwks {
+        let keep_up = Arc::clone(jwks).keep_up(stops.background.clone());
+        tasks.spawn("issuer's keys", keep_up);
+    }
+    let (state, hub, writer) =
+        build(Arc::clone(&config), shutdown.clone(), queue.as_ref(), jwks).await?;
     let store = state.store.clone();
     tasks.spawn(WRITER, writer);
     let keep_time = jobs::keep_time(
@@ -186,6 +196,7 @@ async fn build(
     config: Arc<Config>,
     shutdown: Shutdown,
     queue: Option<&Queue>,
+    jwks: Option<Arc<Jwks>>,
 ) -> Result<(AppState, signalr::HubServer, WriterTask), RunError> {
     let data_dir = config.data_dir.clone();
     tokio::fs::create_dir_all(&data_dir)
@@ -219,7 +230,9 @@ async fn build(
     tracing::info!(database = %options.location, "opening the database");
     let (store, writer) = Store::open(options, delivery.hook()).await?;
     let token_key = TokenKey::new(derive_key(&secret, "tendril connection tokens 1"));
-    let hub = plant_analysis::build(delivery.clone(), config.signalr, token_key)?;
+    let limits = Arc::new(UserLimits::new(config.limits));
+    let settings = config.signalr;
+    let hub = plant_analysis::build(delivery.clone(), settings, token_key, Arc::clone(&limits))?;
     delivery.serve(store.clone(), hub.clone(), plant_analysis::PATH);
     let health = Health::new(
         store.clone(),
@@ -228,9 +241,11 @@ async fn build(
         queue.map(Queue::status),
         shutdown.clone(),
     );
+    let entrance = Arc::new(Entrance::new(&config, Verifier::new(&config.jwt, jwks)?));
     let state = AppState {
-        verifier: Arc::new(Verifier::from_config(&config.jwt)?),
-        guard: Arc::new(Guard::new(&config.internal)),
+        guard: Arc::new(Guard::new(&config.internal, Arc::clone(&entrance))),
+        entrance,
+        limits,
         ready_jobs: Arc::new(ReadyJobs::default()),
         upload_memory: Memory::new(config.upload.max_memory),
         waiting_leases: Arc::new(Semaphore::new(config.internal.max_waiting_leases)),

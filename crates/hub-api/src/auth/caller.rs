@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 
-use super::{Principal, Refusal, Verifier};
+use super::{Denied, Entrance, Principal, Refusal};
 use crate::http::{ApiError, Kind};
 
 /// The role of operators.
@@ -19,16 +19,15 @@ pub struct Caller(pub Principal);
 impl<S> FromRequestParts<S> for Caller
 where
     S: Send + Sync,
-    Arc<Verifier>: FromRef<S>,
+    Arc<Entrance>: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let verifier = Arc::<Verifier>::from_ref(state);
-        let principal = bearer(&parts.headers)
-            .and_then(|token| verifier.verify(token))
-            .map_err(ApiError::unauthorized)?;
-        Ok(Self(principal))
+        let entrance = Arc::<Entrance>::from_ref(state);
+        let client = entrance.client(parts);
+        let admitted = entrance.admit(bearer(&parts.headers), client).await;
+        Ok(Self(admitted.map_err(ApiError::unauthorized)?))
     }
 }
 
@@ -39,7 +38,7 @@ pub struct Admin(pub Principal);
 impl<S> FromRequestParts<S> for Admin
 where
     S: Send + Sync,
-    Arc<Verifier>: FromRef<S>,
+    Arc<Entrance>: FromRef<S>,
 {
     type Rejection = ApiError;
 
@@ -48,8 +47,12 @@ where
         if principal.has_role(ADMIN) {
             Ok(Self(principal))
         } else {
-            let detail = "This needs the role Admin.";
-            Err(ApiError::new(Kind::FORBIDDEN, detail))
+            let entrance = Arc::<Entrance>::from_ref(state);
+            let client = entrance.client(parts);
+            Err(match entrance.deny(Denied::Role, ADMIN, client) {
+                Some(wait) => ApiError::too_many(wait),
+                None => ApiError::new(Kind::FORBIDDEN, "This needs the role Admin."),
+            })
         }
     }
 }

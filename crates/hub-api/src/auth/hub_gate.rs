@@ -14,9 +14,13 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    request::Parts,
+};
 
-use super::{Principal, Refusal, Verifier, caller::bearer};
+use super::{Denied, Entrance, Principal, Refusal, Turned, caller::bearer};
 
 /// Paths that the gate stands before. Letter case does not matter, as in
 /// ASP.NET's routes.
@@ -32,28 +36,37 @@ pub(crate) fn is_gated(path: &str) -> bool {
 
 /// Middleware: other paths than those of hubs and streams pass unchanged.
 ///
-/// A refusal has an empty body: clients of SignalR put the body of a failed
+/// A WebSocket that a foreign page opens is refused before its token is looked
+/// at. A refusal has an empty body: clients of SignalR put the body of a failed
 /// negotiation into the message that they show.
 pub async fn hub_gate(
-    State(verifier): State<Arc<Verifier>>,
-    mut request: Request,
+    State(entrance): State<Arc<Entrance>>,
+    request: Request,
     next: Next,
 ) -> Response {
     if !is_gated(request.uri().path()) {
         return next.run(request).await;
     }
-    match principal(&verifier, &request) {
+    let (parts, body) = request.into_parts();
+    let client = entrance.client(&parts);
+    if !entrance.allows_upgrade(&parts.headers) {
+        return match entrance.deny(Denied::Origin, "a WebSocket", client) {
+            Some(seconds) => too_many(seconds),
+            None => empty(StatusCode::FORBIDDEN),
+        };
+    }
+    let token = token(&parts);
+    let admitted = entrance.admit(token.as_deref().map_err(|refusal| *refusal), client);
+    match admitted.await {
         Ok(principal) => {
+            let mut request = Request::from_parts(parts, body);
             request
                 .extensions_mut()
                 .insert(signalr::Principal::from(&principal));
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err(refusal) => {
-            tracing::debug!(%refusal, "hub request refused");
-            refused(refusal)
-        }
+        Err(turned) => refused(turned),
     }
 }
 
@@ -69,14 +82,13 @@ impl From<&Principal> for signalr::Principal {
     }
 }
 
-fn principal(verifier: &Verifier, request: &Request) -> Result<Principal, Refusal> {
-    match bearer(request.headers()) {
+fn token(parts: &Parts) -> Result<Cow<'_, str>, Refusal> {
+    match bearer(&parts.headers) {
         Err(Refusal::Missing) => {}
-        token => return verifier.verify(token?),
+        token => return token.map(Cow::Borrowed),
     }
-    let query = request.uri().query().unwrap_or_default();
-    let token = access_token(query).ok_or(Refusal::Missing)?;
-    verifier.verify(&token)
+    let query = parts.uri.query().unwrap_or_default();
+    access_token(query).ok_or(Refusal::Missing)
 }
 
 /// The parameter is named exactly so; the first one counts, as in ASP.NET
@@ -90,16 +102,32 @@ fn access_token(query: &str) -> Option<Cow<'_, str>> {
 }
 
 /// 401 as ASP.NET's JWT handler gives it, with an empty body.
-fn refused(refusal: Refusal) -> Response {
+fn refused(Turned { refusal, wait }: Turned) -> Response {
+    if let Some(seconds) = wait {
+        return too_many(seconds);
+    }
     let challenge = match refusal {
         Refusal::Missing => "Bearer",
         _ => "Bearer error=\"invalid_token\"",
     };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    let mut response = empty(StatusCode::UNAUTHORIZED);
     response
         .headers_mut()
         .insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+fn too_many(seconds: u32) -> Response {
+    let mut response = empty(StatusCode::TOO_MANY_REQUESTS);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
     response
 }
 

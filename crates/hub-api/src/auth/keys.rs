@@ -8,12 +8,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::JwtConfig;
 
+/// More keys than this are no rotation.
+const MOST_KEYS: usize = 16;
+
 /// Why a public key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It is none of the kinds that are accepted.
-    #[error("expected a public key in PEM: RSA, EC on P-256, or Ed25519")]
+    #[error("expected public keys in PEM: RSA, EC on P-256, or Ed25519")]
     Unreadable,
+    /// There are too many.
+    #[error("expected at most {MOST_KEYS} public keys")]
+    TooMany,
 }
 
 /// One key and the only algorithm that it verifies.
@@ -46,59 +52,61 @@ impl VerificationKey {
             key,
         }
     }
-}
 
-/// Where keys come from.
-#[derive(Debug, Clone)]
-pub enum KeySource {
-    /// From the configuration; several while one is being replaced.
-    Fixed(Vec<VerificationKey>),
-}
-
-impl KeySource {
-    /// The keys that the configuration names.
-    ///
-    /// # Errors
-    /// [`KeyError`] where the public key cannot be read.
-    pub fn from_config(config: &JwtConfig) -> Result<Self, KeyError> {
-        let secrets = [&config.secret, &config.previous_secret];
-        let mut keys: Vec<_> = secrets
-            .into_iter()
-            .flatten()
-            .map(VerificationKey::hs256)
-            .collect();
-        if let Some(pem) = &config.public_key {
-            keys.push(parse_public_key(pem)?);
-        }
-        Ok(Self::Fixed(keys))
-    }
-
-    /// The keys that may have signed a token with this header. A `kid` is
-    /// only compared, never looked up anywhere.
-    pub(super) fn candidates<'a>(
-        &'a self,
-        algorithm: Algorithm,
-        kid: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a VerificationKey> {
-        let Self::Fixed(keys) = self;
-        keys.iter().filter(move |key| {
-            let named = match (kid, key.id.as_deref()) {
-                (Some(wanted), Some(own)) => wanted == own,
-                _ => true,
-            };
-            key.algorithm == algorithm && named
-        })
+    /// Whether it may have signed a token with this header. A `kid` is only
+    /// compared, never looked up anywhere.
+    pub(super) fn fits(&self, algorithm: Algorithm, kid: Option<&str>) -> bool {
+        let named = match (kid, self.id.as_deref()) {
+            (Some(wanted), Some(own)) => wanted == own,
+            _ => true,
+        };
+        self.algorithm == algorithm && named
     }
 }
 
-/// Reads a public key in PEM; its kind decides the algorithm.
+/// The keys that the configuration holds; several while one is being replaced.
 ///
 /// # Errors
-/// [`KeyError::Unreadable`] for anything else, private keys included.
-pub fn parse_public_key(pem: &str) -> Result<VerificationKey, KeyError> {
-    if !pem.contains("PUBLIC KEY-----") {
+/// [`KeyError`] where a public key cannot be read.
+pub fn configured_keys(config: &JwtConfig) -> Result<Vec<VerificationKey>, KeyError> {
+    let secrets = [&config.secret, &config.previous_secret];
+    let mut keys: Vec<_> = secrets
+        .into_iter()
+        .flatten()
+        .map(VerificationKey::hs256)
+        .collect();
+    if let Some(pem) = &config.public_key {
+        keys.extend(parse_public_keys(pem)?);
+    }
+    Ok(keys)
+}
+
+/// Reads public keys in PEM, one after the other; the kind of each decides its
+/// algorithm.
+///
+/// # Errors
+/// [`KeyError`] for anything else, private keys included.
+pub fn parse_public_keys(text: &str) -> Result<Vec<VerificationKey>, KeyError> {
+    const END: &str = "PUBLIC KEY-----";
+    let mut keys = Vec::new();
+    // Each block ends with the second of its two lines of that form.
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let begin = rest.find(END).ok_or(KeyError::Unreadable)? + END.len();
+        let end = rest[begin..].find(END).ok_or(KeyError::Unreadable)? + begin + END.len();
+        if keys.len() == MOST_KEYS {
+            return Err(KeyError::TooMany);
+        }
+        keys.push(parse_public_key(&rest[..end])?);
+        rest = rest[end..].trim_start();
+    }
+    if keys.is_empty() {
         return Err(KeyError::Unreadable);
     }
+    Ok(keys)
+}
+
+fn parse_public_key(pem: &str) -> Result<VerificationKey, KeyError> {
     let bytes = pem.as_bytes();
     let found = DecodingKey::from_rsa_pem(bytes)
         .map(|key| (Algorithm::RS256, key))

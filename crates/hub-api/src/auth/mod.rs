@@ -1,12 +1,17 @@
-//! Who is calling: bearer tokens of users, and the networks that internal
-//! callers come from.
+//! Who is calling: bearer tokens of users, and the networks and pages that
+//! calls come from.
 //!
 //! Tokens are verified in one place ([`Verifier`]); a token itself is never
 //! kept, logged or put into an error.
 
 mod claims;
 mod keys;
+mod jwks;
 mod verifier;
+mod denials;
+mod proxies;
+mod origins;
+mod entrance;
 mod caller;
 mod hub_gate;
 mod network;
@@ -14,9 +19,14 @@ mod mint;
 
 pub use caller::{Admin, Caller};
 pub use claims::Principal;
+pub use denials::{Denials, Denied};
+pub use entrance::{Entrance, Turned};
 pub use hub_gate::hub_gate;
 pub(crate) use hub_gate::is_gated;
-pub use keys::{KeyError, KeySource, VerificationKey, parse_public_key};
+pub use jwks::{Jwks, JwksError, JwksReport};
+pub use keys::{KeyError, VerificationKey, configured_keys, parse_public_keys};
 pub use mint::{MintError, mint};
 pub use network::{Network, canonical, parse_network, rate_key};
+pub use origins::Origins;
+pub use proxies::{Client, ForwardedHeader, Proxies};
 pub use verifier::{Refusal, Verifier};

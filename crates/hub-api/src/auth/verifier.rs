@@ -3,9 +3,11 @@
 //! and be a number, issuer and audience must match where they are configured,
 //! and a token that demands extensions or brings its own keys is refused.
 
-use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
+use std::sync::Arc;
 
-use super::{KeyError, KeySource, Principal, claims::Claims};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, errors::ErrorKind};
+
+use super::{Jwks, KeyError, Principal, VerificationKey, claims::Claims, configured_keys};
 use crate::config::JwtConfig;
 
 /// A longer text is no token; no byte of it is decoded.
@@ -23,6 +25,9 @@ pub enum Refusal {
     /// No key is for the token's algorithm, or none fits its signature.
     #[error("bad signature")]
     Signature,
+    /// The token names a key that its issuer does not publish, or not yet.
+    #[error("unknown key")]
+    UnknownKey,
     /// `exp` has passed.
     #[error("expired token")]
     Expired,
@@ -40,54 +45,70 @@ pub enum Refusal {
 /// Verifies tokens with the configured keys and rules.
 #[derive(Debug, Clone)]
 pub struct Verifier {
-    keys: KeySource,
+    configured: Vec<VerificationKey>,
+    published: Option<Arc<Jwks>>,
     issuer: Option<String>,
     audience: Option<String>,
     leeway: u64,
 }
 
 impl Verifier {
-    /// A verifier by configuration.
+    /// A verifier by configuration, and with the keys that an issuer publishes.
     ///
     /// # Errors
-    /// [`KeyError`] where a key cannot be read.
-    pub fn from_config(config: &JwtConfig) -> Result<Self, KeyError> {
+    /// [`KeyError`] where a configured key cannot be read.
+    pub fn new(config: &JwtConfig, published: Option<Arc<Jwks>>) -> Result<Self, KeyError> {
         Ok(Self {
-            keys: KeySource::from_config(config)?,
+            configured: configured_keys(config)?,
+            published,
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             leeway: config.leeway.as_secs(),
         })
     }
 
-    /// The bearer of `token`.
+    /// The bearer of `token`. Where it names a key that is not known, the
+    /// issuer's keys are looked at again first, at a bounded rate.
     ///
     /// # Errors
     /// [`Refusal`] says which rule it breaks.
+    pub async fn authenticate(&self, token: &str) -> Result<Principal, Refusal> {
+        let seen = self.published.as_ref().map(|jwks| (jwks, jwks.keys()));
+        match (self.verify(token), seen) {
+            (Err(Refusal::UnknownKey), Some((jwks, seen))) if jwks.look_again(&seen).await => {
+                self.verify(token)
+            }
+            (verified, _) => verified,
+        }
+    }
+
+    /// The bearer of `token`, by the keys that are known.
+    ///
+    /// # Errors
+    /// As [`authenticate`](Self::authenticate).
     pub fn verify(&self, token: &str) -> Result<Principal, Refusal> {
-        if token.len() > LONGEST_TOKEN {
-            return Err(Refusal::Malformed);
-        }
-        let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
-        // RFC 7515 section 4.1.11: what is critical and not understood is
-        // refused. A key that the token itself brings or points to proves nothing.
-        let foreign = header.crit.is_some()
-            || header.jku.is_some()
-            || header.jwk.is_some()
-            || header.x5u.is_some()
-            || header.x5c.is_some();
-        if foreign {
-            return Err(Refusal::Malformed);
-        }
+        let header = header(token)?;
         let rules = self.rules(header.alg);
-        for key in self.keys.candidates(header.alg, header.kid.as_deref()) {
+        let published = self.published.as_ref().map(|jwks| jwks.keys());
+        let published = published.as_deref().unwrap_or_default();
+        let kid = header.kid.as_deref();
+        let candidates = self.configured.iter().chain(published);
+        for key in candidates.filter(|key| key.fits(header.alg, kid)) {
             match decode::<Claims>(token, &key.key, &rules) {
                 Ok(data) => return data.claims.into_principal().ok_or(Refusal::Claims),
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
                 Err(error) => return Err(refusal(error.kind())),
             }
         }
-        Err(Refusal::Signature)
+        // No secret is ever published, so that HS256 is no reason to look again.
+        let unknown = header.alg != Algorithm::HS256
+            && self.published.is_some()
+            && !published.iter().any(|key| key.fits(header.alg, kid));
+        Err(if unknown {
+            Refusal::UnknownKey
+        } else {
+            Refusal::Signature
+        })
     }
 
     fn rules(&self, algorithm: jsonwebtoken::Algorithm) -> Validation {
@@ -110,6 +131,25 @@ impl Verifier {
         rules.set_required_spec_claims(&required);
         rules
     }
+}
+
+/// The header of `token`, where it asks for nothing that is never done.
+fn header(token: &str) -> Result<Header, Refusal> {
+    if token.len() > LONGEST_TOKEN {
+        return Err(Refusal::Malformed);
+    }
+    let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
+    // RFC 7515 section 4.1.11: what is critical and not understood is
+    // refused. A key that the token itself brings or points to proves nothing.
+    let foreign = header.crit.is_some()
+        || header.jku.is_some()
+        || header.jwk.is_some()
+        || header.x5u.is_some()
+        || header.x5c.is_some();
+    if foreign {
+        return Err(Refusal::Malformed);
+    }
+    Ok(header)
 }
 
 fn refusal(kind: &ErrorKind) -> Refusal {
@@ -140,16 +180,29 @@ mod tests {
 
     const SECRET: &str = "a secret of more than thirty-two characters";
 
+    fn no_keys() -> JwtConfig {
+        JwtConfig {
+            secret: None,
+            previous_secret: None,
+            public_key: None,
+            jwks_url: None,
+            jwks_refresh: std::time::Duration::from_secs(600),
+            jwks_cooldown: std::time::Duration::from_secs(30),
+            issuer: None,
+            audience: None,
+            leeway: std::time::Duration::from_secs(5),
+        }
+    }
+
     fn verifier(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
-        Verifier::from_config(&JwtConfig {
+        let config = JwtConfig {
             secret: Some(SECRET.into()),
             previous_secret: Some("the one before, also longer than thirty-two".into()),
-            public_key: None,
             issuer: issuer.map(str::to_owned),
             audience: audience.map(str::to_owned),
-            leeway: std::time::Duration::from_secs(5),
-        })
-        .unwrap()
+            ..no_keys()
+        };
+        Verifier::new(&config, None).unwrap()
     }
 
     fn now() -> i64 {
@@ -357,14 +410,10 @@ mod tests {
         // An Ed25519 pair made for this test.
         const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
         let config = JwtConfig {
-            secret: None,
-            previous_secret: None,
             public_key: Some(PUBLIC.to_owned()),
-            issuer: None,
-            audience: None,
-            leeway: std::time::Duration::from_secs(5),
+            ..no_keys()
         };
-        let verifier = Verifier::from_config(&config).unwrap();
+        let verifier = Verifier::new(&config, None).unwrap();
         let claims = json!({"exp": now() + 60, "sub": "a"}).to_string();
         for header in [json!({"alg": "HS256"}), json!({"alg": "EdDSA"})] {
             let forged = token(&header, &claims, PUBLIC);

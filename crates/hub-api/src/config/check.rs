@@ -41,6 +41,14 @@ pub(super) fn normalise(config: &mut Config) {
     }
     for origin in &mut config.cors.allowed_origins {
         origin.truncate(origin.trim_end_matches('/').len());
+        // As browsers write it: host names in lower case and in their ASCII form.
+        let written = Url::parse(origin).map(|url| url.origin().ascii_serialization());
+        if let Ok(written) = written
+            && written != "null"
+            && origin.matches('/').count() == 2
+        {
+            *origin = written;
+        }
     }
     for host in &mut config.images.allowed_hosts {
         *host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -49,6 +57,7 @@ pub(super) fn normalise(config: &mut Config) {
         &mut config.jwt.issuer,
         &mut config.jwt.audience,
         &mut config.jwt.public_key,
+        &mut config.jwt.jwks_url,
         &mut config.s3.bucket,
         &mut config.s3.endpoint,
         &mut config.s3.access_key,
@@ -70,7 +79,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
 fn secrets(config: &Config, problems: &mut Problems) {
     let strict = !config.environment.is_development();
     let jwt = &config.jwt;
-    if jwt.public_key.is_none() || jwt.secret.is_some() {
+    let others = jwt.public_key.is_some() || jwt.jwks_url.is_some();
+    if !others || jwt.secret.is_some() {
         secret("jwt.secret", jwt.secret.as_ref(), true, strict, problems);
     }
     secret(
@@ -96,9 +106,14 @@ fn secrets(config: &Config, problems: &mut Problems) {
         problems,
     );
     if let Some(pem) = &jwt.public_key
-        && let Err(error) = auth::parse_public_key(pem)
+        && let Err(error) = auth::parse_public_keys(pem)
     {
         problems.add("jwt.public_key", error.to_string());
+    }
+    if let Some(url) = &jwt.jwks_url
+        && let Err(what) = keys_address(url, strict)
+    {
+        problems.add("jwt.jwks_url", what);
     }
     if !strict {
         return;
@@ -158,6 +173,22 @@ fn secret(
     }
 }
 
+/// Whoever can change the keys on their way can sign tokens, so that they come
+/// by https, or from where nobody else is in between.
+fn keys_address(text: &str, strict: bool) -> Result<(), &'static str> {
+    let expected = "expected an address such as https://login.example.com/.well-known/jwks.json";
+    let url = Url::parse(text).map_err(|_| expected)?;
+    let private = url.host_str().is_some_and(|host| {
+        matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".internal")
+    });
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if !strict || private => Ok(()),
+        "http" => Err("is fetched without encryption; use https"),
+        _ => Err(expected),
+    }
+}
+
 fn one_character(secret: &str) -> bool {
     let mut characters = secret.chars();
     let first = characters.next();
@@ -178,12 +209,22 @@ fn addresses(config: &Config, problems: &mut Problems) {
             );
         }
     }
-    for text in &config.internal.allowed_ips {
-        if auth::parse_network(text).is_none() {
-            problems.add(
-                "internal.allowed_ips",
-                format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
-            );
+    let strict = !config.environment.is_development();
+    for (key, listed) in [
+        ("internal.allowed_ips", &config.internal.allowed_ips),
+        ("server.trusted_proxies", &config.server.trusted_proxies),
+    ] {
+        for text in listed {
+            match auth::parse_network(text) {
+                None => problems.add(
+                    key,
+                    format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
+                ),
+                Some(network) if strict && network.prefix_len() == 0 => {
+                    problems.add(key, format!("{text:?} is everyone"));
+                }
+                Some(_) => {}
+            }
         }
     }
     for host in &config.images.allowed_hosts {
@@ -340,6 +381,11 @@ fn numbers(config: &Config, problems: &mut Problems) {
         (
             config.internal.requests_per_minute == 0,
             "internal.requests_per_minute",
+            "must be at least 1",
+        ),
+        (
+            config.limits.denied_per_minute == 0,
+            "limits.denied_per_minute",
             "must be at least 1",
         ),
         (

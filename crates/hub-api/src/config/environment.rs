@@ -2,7 +2,7 @@
 //! How they are read is the `settings` crate's.
 
 use settings::{
-    Kind::{Domain, List, Number, Secret, Text},
+    Kind::{Address, Domain, List, Number, Secret, Text},
     Variable,
 };
 
@@ -15,6 +15,8 @@ pub(super) const TABLE: &[Variable] = &[
     ("PORT", "server.port", Number),
     ("INTERNAL_PORT", "server.internal_port", Number),
     ("Server__MaxConnections", "server.max_connections", Number),
+    ("Server__TrustedProxies", "server.trusted_proxies", List),
+    ("Server__ForwardedHeader", "server.forwarded_header", Text),
     (
         "Server__FirstByteTimeout",
         "server.first_byte_timeout",
@@ -42,6 +44,9 @@ pub(super) const TABLE: &[Variable] = &[
     ("Jwt__Secret", "jwt.secret", Secret),
     ("Jwt__PreviousSecret", "jwt.previous_secret", Secret),
     ("Jwt__PublicKey", "jwt.public_key", Secret),
+    ("Jwt__JwksUrl", "jwt.jwks_url", Address),
+    ("Jwt__JwksRefresh", "jwt.jwks_refresh", Number),
+    ("Jwt__JwksCooldown", "jwt.jwks_cooldown", Number),
     ("Jwt__Issuer", "jwt.issuer", Text),
     ("Jwt__Audience", "jwt.audience", Text),
     ("Jwt__Leeway", "jwt.leeway", Number),
@@ -61,6 +66,21 @@ pub(super) const TABLE: &[Variable] = &[
     (
         "Security__WrongSecretsPerMinute",
         "internal.wrong_secrets_per_minute",
+        Number,
+    ),
+    (
+        "Limits__UploadsPerMinute",
+        "limits.uploads_per_minute",
+        Number,
+    ),
+    (
+        "Limits__InvocationsPerMinute",
+        "limits.invocations_per_minute",
+        Number,
+    ),
+    (
+        "Limits__DeniedPerMinute",
+        "limits.denied_per_minute",
         Number,
     ),
     ("Upload__MaxBytes", "upload.max_bytes", Number),
@@ -109,6 +129,11 @@ pub(super) const TABLE: &[Variable] = &[
         "SignalR__ConnectionTimeout",
         "signalr.connection_timeout",
         Number,
+    ),
+    (
+        "SignalR__CloseOnTokenExpiry",
+        "signalr.close_on_token_expiry",
+        Text,
     ),
     ("SignalR__UseRedisBackplane", "redis.enabled", Text),
     ("UseRedis", "redis.enabled", Text),

@@ -17,7 +17,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use settings::duration;
 
-use crate::store::{Location, StoreError};
+use crate::{
+    auth::ForwardedHeader,
+    store::{Location, StoreError},
+};
 
 pub use load::ConfigError;
 pub use nodes::{NodesConfig, RedisConfig};
@@ -44,6 +47,8 @@ pub struct Config {
     pub jwt: JwtConfig,
     /// The guard of internal routes.
     pub internal: InternalConfig,
+    /// What one user, and one denied source, may do.
+    pub limits: LimitsConfig,
     /// Limits of an uploaded photo.
     pub upload: UploadConfig,
     /// Links to images, and where they may come from.
@@ -119,6 +124,10 @@ pub struct ServerConfig {
     pub internal_port: Option<u16>,
     /// Open connections of a listener.
     pub max_connections: usize,
+    /// Addresses and networks of proxies that are believed.
+    pub trusted_proxies: Vec<String>,
+    /// In which header they say for whom they call.
+    pub forwarded_header: ForwardedHeader,
     /// Until a connection's first byte.
     #[serde(with = "duration")]
     pub first_byte_timeout: Duration,
@@ -175,9 +184,18 @@ pub struct JwtConfig {
     /// One that is being replaced.
     #[serde(default)]
     pub previous_secret: Option<SecretString>,
-    /// A public key in PEM.
+    /// Public keys in PEM, one after the other.
     #[serde(default)]
     pub public_key: Option<String>,
+    /// Where an issuer publishes its keys.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// Between two looks there.
+    #[serde(with = "duration")]
+    pub jwks_refresh: Duration,
+    /// The least time between two looks that unknown keys cause.
+    #[serde(with = "duration")]
+    pub jwks_cooldown: Duration,
     /// The only issuer that is accepted.
     #[serde(default)]
     pub issuer: Option<String>,
@@ -207,6 +225,18 @@ pub struct InternalConfig {
     pub wrong_secrets_per_minute: u32,
     /// Lease calls that may wait at the same time.
     pub max_waiting_leases: usize,
+}
+
+/// What one user, and one denied source, may do in a minute.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Uploads of a user; 0 sets no bound.
+    pub uploads_per_minute: u32,
+    /// Calls of the hub's methods by a user; 0 sets no bound.
+    pub invocations_per_minute: u32,
+    /// Attempts without a good token of one source, before it is told to wait.
+    pub denied_per_minute: u32,
 }
 
 /// Limits of an uploaded photo.
@@ -294,6 +324,9 @@ pub struct SignalRConfig {
     /// Until a silent client counts as gone.
     #[serde(with = "duration")]
     pub connection_timeout: Duration,
+    /// Closes a connection whose token expires; it may come back with a new one.
+    #[serde(deserialize_with = "nodes::yes_or_no")]
+    pub close_on_token_expiry: bool,
 }
 
 /// Names and retention of notifications.

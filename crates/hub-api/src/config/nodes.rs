@@ -88,7 +88,7 @@ impl RedisConfig {
 }
 
 /// A switch from the environment is a text, and people write it as they like.
-fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(super) fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Switch {

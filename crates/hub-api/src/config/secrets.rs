@@ -16,7 +16,8 @@ use super::{Config, ConfigError};
 /// Fills the secrets that nobody gave.
 pub(super) fn fill(config: &mut Config) -> Result<(), ConfigError> {
     let dir = config.data_dir.join("secrets");
-    if config.jwt.secret.is_none() && config.jwt.public_key.is_none() {
+    let others = config.jwt.public_key.is_some() || config.jwt.jwks_url.is_some();
+    if config.jwt.secret.is_none() && !others {
         config.jwt.secret = Some(read_or_make(&dir, "jwt")?);
     }
     if config.internal.secret.is_none() {

@@ -1,6 +1,6 @@
 //! What surrounds every route: spans, time limits, panics, headers, CORS.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -23,7 +23,10 @@ use tower_http::{
 use tracing::Instrument as _;
 
 use super::{ApiError, problem::Kind};
-use crate::{auth::is_gated, config::Config};
+use crate::{
+    auth::{Entrance, is_gated},
+    config::Config,
+};
 
 const PREFLIGHT_KEPT: Duration = Duration::from_secs(60 * 60);
 
@@ -40,23 +43,17 @@ pub(super) fn surround(router: Router, config: &Config) -> Router {
 }
 
 /// CORS for the public routes: exact origins, with credentials.
-pub(super) fn cors(config: &Config) -> Option<CorsLayer> {
-    let origins: Vec<HeaderValue> = config
-        .cors
-        .allowed_origins
-        .iter()
-        .filter_map(|origin| origin.parse().ok())
-        .collect();
-    (!origins.is_empty()).then(|| {
-        CorsLayer::new()
-            .allow_origin(AllowOrigin::list(origins))
-            .allow_credentials(true)
-            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-            // With credentials a wildcard is not allowed (Fetch standard, section 3.3.2).
-            .allow_headers(AllowHeaders::mirror_request())
-            .expose_headers([LOCATION, RETRY_AFTER])
-            .max_age(PREFLIGHT_KEPT)
-    })
+pub(super) fn cors(entrance: &Arc<Entrance>) -> CorsLayer {
+    let entrance = Arc::clone(entrance);
+    let allowed = move |origin: &HeaderValue, _: &_| entrance.origins.allows(origin);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        // With credentials a wildcard is not allowed (Fetch standard, section 3.3.2).
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([LOCATION, RETRY_AFTER])
+        .max_age(PREFLIGHT_KEPT)
 }
 
 /// Answers 408 where a handler is not done within `limit`: what is slow then

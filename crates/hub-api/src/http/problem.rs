@@ -15,7 +15,12 @@ use http::{
 };
 use shared_dto::problem::{FieldError, PROBLEM_JSON, Problem};
 
-use crate::{auth::Refusal, images::ImageStoreError, lifecycle::describe, store::StoreError};
+use crate::{
+    auth::{Refusal, Turned},
+    images::ImageStoreError,
+    lifecycle::describe,
+    store::StoreError,
+};
 
 /// A store that cannot answer is asked again after this time.
 const STORE_RETRY_SECONDS: u32 = 2;
@@ -121,9 +126,11 @@ impl ApiError {
     }
 
     /// No token, or one that is not accepted. Why is logged, not told.
-    pub(crate) fn unauthorized(refusal: Refusal) -> Self {
-        tracing::debug!(%refusal, "request refused");
-        let (detail, challenge) = match refusal {
+    pub(crate) fn unauthorized(turned: Turned) -> Self {
+        if let Some(seconds) = turned.wait {
+            return Self::too_many(seconds);
+        }
+        let (detail, challenge) = match turned.refusal {
             Refusal::Missing => ("Send the header Authorization: Bearer <token>.", "Bearer"),
             _ => (
                 "The bearer token is not valid.",

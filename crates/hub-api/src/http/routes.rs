@@ -108,14 +108,11 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
             .fallback(layers::not_found)
             .method_not_allowed_fallback(layers::method_not_allowed)
     };
-    let gate = middleware::from_fn_with_state(Arc::clone(&state.verifier), hub_gate);
+    let gate = middleware::from_fn_with_state(Arc::clone(&state.entrance), hub_gate);
     let public = base(public)
         .layer(hub.layer(plant_analysis::PATH))
         .layer(gate);
-    let mut public = layers::surround(public, config);
-    if let Some(cors) = layers::cors(config) {
-        public = public.layer(cors);
-    }
+    let public = layers::surround(public, config).layer(layers::cors(&state.entrance));
     let internal = internal.map(|internal| layers::surround(base(internal), config));
     Routers { public, internal }
 }

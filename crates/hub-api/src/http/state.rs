@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::{health::Health, internal::guard::Guard, memory::Memory};
 use crate::{
-    auth::Verifier, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
-    lifecycle::Shutdown, links::Links, store::Store,
+    auth::Entrance, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
+    lifecycle::Shutdown, limits::UserLimits, links::Links, store::Store,
 };
 
 /// The state of the hub's HTTP side. A clone copies pointers.
@@ -18,9 +18,10 @@ pub struct AppState {
     pub(crate) store: Store,
     pub(crate) images: ImageStore,
     pub(crate) delivery: Delivery,
-    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) entrance: Arc<Entrance>,
     pub(crate) links: Links,
     pub(crate) guard: Arc<Guard>,
+    pub(crate) limits: Arc<UserLimits>,
     pub(crate) ready_jobs: Arc<ReadyJobs>,
     pub(crate) upload_memory: Memory,
     pub(crate) waiting_leases: Arc<Semaphore>,
@@ -43,7 +44,7 @@ parts! {
     store: Store,
     images: ImageStore,
     delivery: Delivery,
-    verifier: Arc<Verifier>,
+    entrance: Arc<Entrance>,
     links: Links,
     guard: Arc<Guard>,
     ready_jobs: Arc<ReadyJobs>,

@@ -1,6 +1,6 @@
 //! `/hubs/plantanalysis`: the hub that tells people that their job is done.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use shared_dto::{UserId, notification::Resumed};
@@ -13,6 +13,7 @@ use time::{OffsetDateTime, macros::format_description};
 use crate::{
     config::SignalRConfig,
     delivery::{self, Delivery},
+    limits::{InvocationLimit, UserLimits},
     store::StoreError,
 };
 
@@ -38,14 +39,16 @@ pub struct PlantAnalysisHub {
 ///
 /// # Errors
 /// [`BuildError`] for limits that make no sense.
-pub fn build(
+pub(crate) fn build(
     delivery: Delivery,
     settings: SignalRConfig,
     token_key: TokenKey,
+    limits: Arc<UserLimits>,
 ) -> Result<HubServer, BuildError> {
     let options = HubOptions {
         keep_alive_interval: settings.keep_alive_interval,
         client_timeout_interval: settings.connection_timeout,
+        close_on_authentication_expiration: settings.close_on_token_expiry,
         token_key,
         node: NodeId::random(),
         backplane_timeout: BACKPLANE_PATIENCE,
@@ -61,6 +64,7 @@ pub fn build(
         hub = hub.backplane(backplane);
     }
     hub.options(options)
+        .filter(InvocationLimit(limits))
         .authorize(Authorization::Authenticated)
         .method("Ping", ping)
         .method("Resume", resume)

@@ -3,15 +3,15 @@
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use http::{HeaderValue, Request, Version, header::CONNECTION};
-use hyper::body::Incoming;
+use http::{HeaderValue, Request, Response, Version, header::CONNECTION};
+use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,13 +19,17 @@ use tower::ServiceExt as _;
 
 use super::{
     Socket,
-    activity::{Activity, Tracked},
+    activity::{Activity, Overdue, Patience, Tracked},
     arriving,
 };
 
 /// Room for the longest head that proxies in front let through.
 const LONGEST_HEAD: usize = 64 * 1024;
 const STREAMS_A_CONNECTION: u32 = 128;
+/// A connection that was told to end, and has nothing under way, is waited for
+/// no longer: for the peer's part in the end of HTTP/2, or for a head that was
+/// just arriving.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(5);
 
 /// The limits of the connections of one listener.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +38,7 @@ pub struct Limits {
     pub connections: usize,
     /// Until the first byte.
     pub first_byte: Duration,
-    /// Until a request's head is complete.
+    /// From the first byte of a request to the end of its head.
     pub header: Duration,
     /// Between two requests.
     pub idle: Duration,
@@ -59,7 +63,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(
         limits.connections.min(Semaphore::MAX_PERMITS),
     ));
-    let builder = Arc::new(builder(limits));
+    let builder = Arc::new(builder());
     let connections = TaskTracker::new();
     loop {
         let place = tokio::select! {
@@ -72,7 +76,7 @@ pub async fn serve(
             accepted = accept(&listener) => accepted,
         };
         let served = connection(
-            Socket::new(stream, place),
+            (stream, place),
             peer,
             app.clone(),
             (Arc::clone(&builder), limits),
@@ -87,12 +91,14 @@ pub async fn serve(
     Ok(())
 }
 
-fn builder(limits: Limits) -> Builder<TokioExecutor> {
+fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header)
+        // It would run between requests too, and so end idle connections early:
+        // the time of a head is kept by `Activity`.
+        .header_read_timeout(None)
         .max_buf_size(LONGEST_HEAD);
     builder
         .http2()
@@ -125,34 +131,76 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 async fn connection(
-    socket: Socket,
+    (stream, place): (TcpStream, OwnedSemaphorePermit),
     peer: SocketAddr,
     app: Router,
     (builder, limits): (Arc<Builder<TokioExecutor>>, Limits),
     (stop, kill): (CancellationToken, CancellationToken),
 ) {
     // Notifications are small and must not wait for each other (RFC 896).
-    if let Err(error) = socket.tcp().set_nodelay(true) {
+    if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch Nagle's algorithm off");
     }
-    // The header timeout begins with the first byte only.
     let mut first = [0; 1];
     let came = tokio::select! {
         () = stop.cancelled() => return,
-        came = timeout(limits.first_byte, socket.tcp().peek(&mut first)) => came,
+        came = timeout(limits.first_byte, stream.peek(&mut first)) => came,
     };
     if !matches!(came, Ok(Ok(1))) {
         return;
     }
     let activity = Activity::new();
-    let requests = activity.clone();
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = service(app, peer, activity.clone());
+    let socket = Socket::new(stream, place, activity.clone());
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
+    let mut served = pin!(served);
+    let patience = Patience {
+        header: limits.header,
+        idle: limits.idle,
+    };
+    // In this order, so that what has just arrived is known when time is judged.
+    let result = tokio::select! {
+        biased;
+        result = served.as_mut() => result,
+        () = kill.cancelled() => return,
+        end = ending(&activity, patience, &stop) => {
+            if end == Some(Overdue::Header) {
+                return;
+            }
+            served.as_mut().graceful_shutdown();
+            let patience = Patience { idle: LONGEST_FAREWELL, ..patience };
+            tokio::select! {
+                biased;
+                result = served.as_mut() => result,
+                () = kill.cancelled() => return,
+                _ = activity.overdue(patience) => return,
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(error = %crate::lifecycle::describe(&*error), "a connection ended badly");
+    }
+}
+
+/// `app` with what this server knows of the connection of each request.
+fn service(
+    app: Router,
+    peer: SocketAddr,
+    activity: Activity,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Tracked>,
+    Error = Infallible,
+    Future: Send + 'static,
+> {
+    hyper::service::service_fn(move |request: Request<Incoming>| {
         let (parts, body) = request.into_parts();
         let closable = parts.version < Version::HTTP_2;
         let (body, ended) = arriving::watch(body);
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(Peer(peer));
-        let (answer, under_way) = (app.clone().oneshot(request), requests.begin());
+        let under_way = activity.begin(!closable);
+        let answer = app.clone().oneshot(request);
         async move {
             let mut answer = answer.await?;
             if closable && !ended.is_ended() {
@@ -165,29 +213,18 @@ async fn connection(
                 _under_way: under_way,
             }))
         }
-    });
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
-    let mut served = pin!(served);
-    let result = tokio::select! {
-        result = served.as_mut() => result,
-        () = kill.cancelled() => return,
-        () = ending(&activity, limits.idle, &stop) => {
-            served.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = served.as_mut() => result,
-                () = kill.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(error = %crate::lifecycle::describe(&*error), "a connection ended badly");
-    }
+    })
 }
 
-/// Done when the connection is to end after what is under way.
-async fn ending(activity: &Activity, idle: Duration, stop: &CancellationToken) {
+/// Done when the connection is to end: which time is over, or none where the
+/// hub leaves.
+async fn ending(
+    activity: &Activity,
+    patience: Patience,
+    stop: &CancellationToken,
+) -> Option<Overdue> {
     tokio::select! {
-        () = stop.cancelled() => {}
-        () = activity.idle(idle) => {}
+        () = stop.cancelled() => None,
+        why = activity.overdue(patience) => Some(why),
     }
 }

@@ -16,6 +16,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::activity::Activity;
+
 /// A peer that is told 413 goes on sending for a moment; this much is thrown
 /// away before the socket is closed under it.
 const MOST_DISCARDED: usize = 16 * 1024 * 1024;
@@ -28,24 +30,20 @@ pub struct Socket {
     stream: TcpStream,
     discarded: usize,
     closing: Option<Pin<Box<Sleep>>>,
+    activity: Activity,
     /// Given back when the connection ends, also after an upgrade.
     _place: OwnedSemaphorePermit,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit, activity: Activity) -> Self {
         Self {
             stream,
             discarded: 0,
             closing: None,
+            activity,
             _place: place,
         }
-    }
-
-    /// The TCP connection.
-    #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
-        &self.stream
     }
 
     /// Closing a socket under a peer that is still sending resets the
@@ -78,7 +76,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.arrived();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -36,7 +36,9 @@ impl Hub {
     /// With settings, as environment variables.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut variables = vec![
+        // Of two variables of one name the first counts.
+        let mut variables = settings.to_vec();
+        variables.extend([
             ("ASPNETCORE_ENVIRONMENT", "Development"),
             ("DATA_DIR", dir.path().to_str().unwrap()),
             ("PORT", "0"),
@@ -44,8 +46,7 @@ impl Hub {
             ("WebAPI__InternalSecret", INTERNAL_SECRET),
             ("Drain__Delay", "0"),
             ("Drain__Spread", "0"),
-        ];
-        variables.extend(settings);
+        ]);
         let variables = variables
             .into_iter()
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
@@ -111,6 +112,14 @@ impl Hub {
     pub(crate) fn token(&self, user: &str) -> String {
         let user = UserId::new(user).unwrap();
         hub_api::auth::mint(&self.config, &user, &[], Duration::from_secs(600)).unwrap()
+    }
+
+    /// A token as another system signs it: tokens are minted in Development only.
+    pub(crate) fn token_in_production(&self, user: &str) -> String {
+        let mut config = self.config.clone();
+        config.environment = hub_api::config::Environment::Development;
+        let user = UserId::new(user).unwrap();
+        hub_api::auth::mint(&config, &user, &[], Duration::from_secs(600)).unwrap()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

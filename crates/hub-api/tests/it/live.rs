@@ -1,67 +1,14 @@
 //! Clients over a real WebSocket, through the hub's own server.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Hub, read};
-
-struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Client {
-    /// Without negotiation, the token in the address, as browsers do.
-    async fn connect(hub: &Hub, user: &str) -> Self {
-        let (address, token) = (hub.address(), hub.token(user));
-        let url = format!("ws://{address}/hubs/plantanalysis?access_token={token}");
-        let (socket, _) = connect_async(url).await.unwrap();
-        let mut client = Self(socket);
-        client
-            .send("{\"protocol\":\"json\",\"version\":1}\u{1e}")
-            .await;
-        client
-    }
-
-    async fn send(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.unwrap();
-    }
-
-    /// Shows that the connection works.
-    async fn ping(&mut self) {
-        self.send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
-            .await;
-        self.event("Pong").await;
-    }
-
-    /// The arguments of the next event `target`.
-    async fn event(&mut self, target: &str) -> Value {
-        let event = self.find(|message| message["target"] == target).await;
-        event["arguments"].clone()
-    }
-
-    /// The next message of that type.
-    async fn message(&mut self, kind: u8) -> Value {
-        self.find(|message| message["type"] == kind).await
-    }
-
-    async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        while let Some(message) = self.0.next().await {
-            let Message::Text(text) = message.unwrap() else {
-                continue;
-            };
-            for part in text.split('\u{1e}').filter(|part| !part.is_empty()) {
-                let message: Value = serde_json::from_str(part).unwrap();
-                if wanted(&message) {
-                    return message;
-                }
-            }
-        }
-        panic!("the connection closed before that message");
-    }
-}
+use crate::{
+    client::Client,
+    harness::{Hub, read},
+};
 
 #[tokio::test]
 async fn a_notification_reaches_the_owner_and_nobody_else() {

@@ -1,9 +1,11 @@
 //! The hub's integration tests: one binary, one module for each part.
 
 mod harness;
+mod client;
 mod uploads;
 mod queue;
 mod requests;
+mod edges;
 mod internal;
 mod bucket;
 mod live;

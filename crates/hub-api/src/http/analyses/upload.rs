@@ -44,6 +44,7 @@ use crate::{
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -52,6 +53,8 @@ pub(crate) async fn upload(
     Caller(principal): Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let limited = state.limits.upload(&principal.user_id);
+    limited.map_err(ApiError::too_many)?;
     let key = params::idempotency_key(request.headers())?;
     let trace_context = trace_context(&request);
     let upload = receive::receive(&state, request).await?;
@@ -104,6 +107,7 @@ pub(crate) async fn upload(
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn upload_alias(

@@ -2,7 +2,6 @@
 //! same system, never for users. Each route takes [`guard::Internal`] first.
 
 pub(crate) mod guard;
-mod rate;
 pub(crate) mod notify;
 pub(in crate::http) mod notification;
 pub(in crate::http) mod checks;

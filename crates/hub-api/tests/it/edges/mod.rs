@@ -1,0 +1,8 @@
+//! The hub's edges: connections, addresses, origins, keys and limits.
+
+mod issuer;
+mod keep_alive;
+mod keys;
+mod limits;
+mod origins;
+mod proxies;
