@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling clean
+.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling pages screenshots clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
@@ -62,7 +62,13 @@ faults: ## Kill, freeze and cut off everything under load, on both sets of parts
 rolling: ## Restart two hubs one after the other under 2,000 clients
 	@scripts/faults.sh rolling $(ARGS)
 
+pages: ## Build the pages, for a hub that cargo builds afterwards (make run does so by itself)
+	@scripts/pages.sh
+
+screenshots: ## Take the pictures of the pages for docs/images, in Chromium
+	@scripts/screenshots.sh
+
 clean: ## Remove what was built (not the data)
 	cargo clean
-	rm -rf crates/e2e/clients/node_modules scripts/demo/node_modules \
+	rm -rf crates/web-client/{node_modules,dist/*,client/dist,react-example/dist} crates/e2e/clients/node_modules scripts/demo/node_modules \
 		crates/signalr/tests/clients/js/node_modules crates/signalr/tests/clients/python/.venv

@@ -1,9 +1,15 @@
 # syntax=docker/dockerfile:1
 # The hub's image. Build from the project's top folder:
 #   docker build -f deploy/hub.Dockerfile -t tendril-hub .
+FROM node:22-trixie-slim AS pages
+WORKDIR /pages
+COPY crates/web-client .
+RUN npm ci --no-audit --no-fund && npm run build
+
 FROM rust:1.95-trixie AS build
 WORKDIR /src
 COPY . .
+COPY --from=pages /pages/dist crates/web-client/dist
 RUN --mount=type=cache,id=tendril-registry,target=/usr/local/cargo/registry \
     --mount=type=cache,id=tendril-target,target=/src/target,sharing=locked \
     cargo build --locked --profile dist -p hub-api \

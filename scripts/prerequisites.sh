@@ -37,6 +37,11 @@ need_node() {
     node_is_recent || fail "Node 18 or newer is needed, this system offers $(node --version 2>/dev/null || echo none)"
 }
 
+# The browser of the pages' tests.
+need_chromium() {
+    command -v "${CHROMIUM:-chromium}" >/dev/null || apt_install chromium fonts-liberation
+}
+
 need_rust() {
     if ! command -v cargo >/dev/null && [ -f "$HOME/.cargo/env" ]; then
         # shellcheck disable=SC1091
@@ -76,6 +81,18 @@ npm_packages() {
     npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error </dev/null >&2
     # `npm ci` may keep an older date than the lock file's.
     touch "$folder/node_modules/.package-lock.json"
+}
+
+# The pages, from their TypeScript; not by cargo, which must build without Node and a network.
+build_pages() {
+    local folder=$ROOT/crates/web-client
+    npm_packages "$folder"
+    local sources=("$folder"/{client,page,react-example,build.mjs,package-lock.json,tsconfig.base.json})
+    [ -f "$folder/react-example/dist/index.html" ] && [ -f "$folder/dist/index.html" ] &&
+        [ -z "$(find "${sources[@]}" \( -name node_modules -o -name dist \) -prune \
+            -o -type f -newer "$folder/dist/index.html" -print -quit)" ] && return
+    say "Building the pages"
+    npm run --silent --prefix "$folder" build </dev/null >&2
 }
 
 # Makes a folder's Python environment (.venv) from its requirements.txt, unless it is there.

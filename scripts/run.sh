@@ -63,6 +63,7 @@ choose_worker_port() {
 build() {
     BIN=$(bin_dir)
     [ -z "${TENDRIL_BIN_DIR:-}" ] || return 0
+    build_pages
     say "Building (the first time takes some minutes)"
     cargo build --locked --release --manifest-path "$ROOT/Cargo.toml" -p hub-api -p analysis-worker </dev/null
 }
@@ -108,7 +109,9 @@ announce() {
 
   Tendril runs at $url        (Ctrl-C ends it; data is in $DATA_DIR)
 
-  A token for user 42:
+  Open it in a browser, sign in as user 42 and send a photo.
+
+  A token for user 42, for programs:
   $token
 
   Try, in another terminal in this folder:

@@ -8,7 +8,9 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 need_rust
 need_node
+need_chromium
 need_servers
+build_pages
 python_packages "$ROOT/crates/private-services/moto"
 npm_packages "$ROOT/crates/e2e/clients"
 npm_packages "$ROOT/crates/signalr/tests/clients/js"
@@ -33,10 +35,13 @@ say "Building the tests"
 cargo test --locked --workspace --no-run
 say "Unit, integration and end-to-end tests"
 node --test scripts/demo/demo.test.mjs
+npm run --silent --prefix crates/web-client check
 # Most of the end-to-end tests wait for processes and networks, so more run at
 # once than there are cores.
 export TENDRIL_BIN_DIR
 TENDRIL_BIN_DIR=$(target_dir)/debug
 RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast
+say "The pages in Chromium, and the TypeScript client"
+npm test --silent --prefix crates/web-client
 say "End-to-end tests on the production parts"
 TENDRIL_SET=production RUST_TEST_THREADS=4 cargo test --locked -p e2e --test it -- --skip make_run::

@@ -15,6 +15,7 @@ pub mod notify;
 pub mod jobs;
 pub mod queue;
 pub mod connection;
+pub mod development;
 pub mod problem;
 
 pub use user_id::UserId;

@@ -1,5 +1,5 @@
-//! Makes a token for a developer. Only the command line uses it, and only in
-//! Development: the hub itself issues none.
+//! Makes a token for a developer, by the command line or for a page on the
+//! developer's own machine, and only in Development: else the hub issues none.
 
 use std::time::Duration;
 

@@ -17,6 +17,8 @@ mod notifications;
 mod admin;
 mod callbacks;
 mod internal;
+mod development;
+mod pages;
 mod health;
 
 pub use problem::ApiError;

@@ -8,8 +8,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    AppState, admin, analyses, callbacks, health, internal, layers, notifications,
+    AppState, admin, analyses, callbacks, development, health, internal, layers, notifications,
     openapi::{self, Rendered},
+    pages::{self, Pages},
 };
 use crate::{auth::hub_gate, hub::plant_analysis};
 
@@ -38,6 +39,7 @@ fn rest() -> OpenApiRouter<AppState> {
         .routes(routes!(notifications::acknowledge::acknowledge))
         .routes(routes!(notifications::unread_count::unread_count))
         .routes(routes!(admin::notification_log::notification_log))
+        .routes(routes!(development::development_token))
         .routes(routes!(callbacks::progress::callback_progress))
         .routes(routes!(callbacks::result::callback_result))
         .routes(routes!(openapi::openapi_json))
@@ -110,6 +112,7 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
     };
     let gate = middleware::from_fn_with_state(Arc::clone(&state.entrance), hub_gate);
     let public = base(public)
+        .merge(pages::routes(Pages::new(config.environment)))
         .layer(hub.layer(plant_analysis::PATH))
         .layer(gate);
     let public = layers::surround(public, config).layer(layers::cors(&state.entrance));

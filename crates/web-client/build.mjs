@@ -1,0 +1,72 @@
+// Builds the pages into dist/: what the hub serves under names that change with the content,
+// each beside its compressed copies; and the example with React into react-example/dist/.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+const DIST = join(ROOT, 'dist');
+
+const OPTIONS = {
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: ['chrome109', 'firefox115', 'safari16.4'],
+  legalComments: 'none',
+  logLevel: 'warning',
+  define: { 'process.env.NODE_ENV': '"production"' },
+};
+
+clear(DIST);
+mkdirSync(join(DIST, 'assets'));
+await page('index.html', { 'main.js': 'src/main.ts', 'style.css': 'style.css', 'icon.svg': 'icon.svg' });
+await reactExample();
+
+/** One HTML file, in which the names of its files are replaced by those they are served by. */
+async function page(name, files) {
+  let html = readFileSync(join(ROOT, 'page', name), 'utf8');
+  for (const [named, source] of Object.entries(files)) {
+    const served = write(named, await content(join(ROOT, 'page', source)));
+    html = html.replaceAll(`="${named}"`, `="${served}"`);
+  }
+  writeFileSync(join(DIST, name), html.replace(/\n\s+/g, '\n'));
+}
+
+async function content(source) {
+  if (extname(source) === '.svg') return readFileSync(source);
+  const { outputFiles } = await build({ ...OPTIONS, entryPoints: [source], write: false });
+  return outputFiles[0].contents;
+}
+
+function write(named, bytes) {
+  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+  const extension = extname(named);
+  const path = `/assets/${basename(named, extension)}-${hash}${extension}`;
+  const file = join(DIST, path);
+  writeFileSync(file, bytes);
+  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
+  const gzip = gzipSync(bytes, { level: 9 });
+  if (brotli.length < bytes.length) writeFileSync(`${file}.br`, brotli);
+  if (gzip.length < bytes.length) writeFileSync(`${file}.gz`, gzip);
+  console.log(`${path}  ${bytes.length} bytes, ${brotli.length} with Brotli, ${gzip.length} with gzip`);
+  return path;
+}
+
+async function reactExample() {
+  const folder = join(ROOT, 'react-example');
+  const dist = join(folder, 'dist');
+  clear(dist);
+  await build({ ...OPTIONS, entryPoints: [join(folder, 'src/main.tsx')], outfile: join(dist, 'main.js'), jsx: 'automatic' });
+  writeFileSync(join(dist, 'index.html'), readFileSync(join(folder, 'index.html')));
+}
+
+/** Everything but what keeps the folder in the repository. */
+function clear(folder) {
+  mkdirSync(folder, { recursive: true });
+  for (const entry of readdirSync(folder)) {
+    if (entry !== '.gitignore') rmSync(join(folder, entry), { recursive: true });
+  }
+}

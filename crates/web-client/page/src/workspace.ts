@@ -1,0 +1,191 @@
+import { type ConnectionState, PlantAnalysisApi, PlantAnalysisClient } from 'tendril-client';
+import { Analyses } from './analyses.js';
+import { BellView } from './bell-view.js';
+import { showConnection } from './connection-view.js';
+import { Desktop } from './desktop.js';
+import { byId, showText } from './dom.js';
+import { ListView } from './list-view.js';
+import { ResultView } from './result-view.js';
+import { load, type Session } from './session.js';
+import { Tabs } from './tabs.js';
+import { clearToasts, toast } from './toasts.js';
+import { Unread } from './unread.js';
+import { uploadForm } from './upload-form.js';
+import { gradeOf, isFailed, nameOf, outcomeOf, plural, type Ended } from './words.js';
+
+/** Everything of one signed-in user; it lasts until signing out. */
+export class Workspace {
+  readonly #session: Session;
+  readonly #api: PlantAnalysisApi;
+  readonly #client: Promise<PlantAnalysisClient>;
+  readonly #analyses: Analyses;
+  readonly #unread: Unread;
+  readonly #tabs: Tabs;
+  readonly #desktop = new Desktop((id) => { location.hash = `analysis/${id}`; });
+  readonly #bell: BellView;
+  readonly #list = new ListView();
+  readonly #result = new ResultView();
+  readonly #gone = new AbortController();
+  readonly #leaveForm: () => void;
+  #connected: PlantAnalysisClient | null = null;
+  /** What came before the first catch-up was complete is not news: one sentence tells of it. */
+  #caughtUp = false;
+  #toAcknowledge = 0;
+
+  constructor(session: Session, refused: () => void) {
+    const { signal } = this.#gone;
+    // Another tab may have a newer one of the same user.
+    const token = () => load()?.token ?? session.token;
+    this.#session = session;
+    this.#api = new PlantAnalysisApi({ token });
+    this.#analyses = new Analyses(this.#api, () => this.#show(), (error) => showText(byId('list-error'), error?.message ?? null));
+    this.#unread = new Unread(() => this.#show(), (sequence) => this.#acknowledge(sequence));
+    this.#tabs = new Tabs(session.user, (news) => {
+      if (news.kind === 'read') this.#unread.readElsewhere(news.acknowledged);
+      else void this.#analyses.load(news.analysisId);
+    });
+    this.#bell = new BellView(this.#unread, this.#desktop, signal);
+    this.#leaveForm = uploadForm(this.#api, (id, crop) => this.#sent(id, crop));
+    addEventListener('hashchange', () => this.#route(), { signal });
+    byId('older').addEventListener('click', () => void this.#analyses.older(), { signal });
+    byId('connection-retry').addEventListener('click', () => this.#connected?.retryNow(), { signal });
+    byId('offer-yes').addEventListener('click', () => { byId('offer').hidden = true; void this.#desktop.ask(); }, { signal });
+    byId('offer-no').addEventListener('click', () => { byId('offer').hidden = true; this.#desktop.decline(); }, { signal });
+    document.addEventListener('visibilitychange', () => this.#lookedAt(), { signal });
+    byId('who').textContent = `User ${session.user}`;
+    byId('tools').hidden = byId('workspace').hidden = false;
+    showConnection({ status: 'connecting' });
+    void this.#analyses.refresh();
+    this.#client = this.#connect(token, refused);
+    this.#route();
+    // "3 minutes ago" grows old.
+    const clock = setInterval(() => this.#show(), 30_000);
+    signal.addEventListener('abort', () => clearInterval(clock));
+  }
+
+  async leave(): Promise<void> {
+    this.#gone.abort();
+    this.#leaveForm();
+    this.#tabs.close();
+    this.#bell.close();
+    this.#list.clear();
+    clearToasts();
+    byId('tools').hidden = byId('workspace').hidden = byId('offer').hidden = true;
+    await (await this.#client).stop();
+  }
+
+  async #connect(token: () => string, refused: () => void): Promise<PlantAnalysisClient> {
+    // Entries that the user has seen elsewhere are not asked for.
+    const from = await this.#api.unreadCount().then((count) => this.#unread.told(count)).catch(() => 0);
+    const client = new PlantAnalysisClient({ token, from });
+    client.on('state', (state) => this.#stateIs(state, refused));
+    client.on('progress', (step) => this.#analyses.progressed(step));
+    client.on('completed', (notification) => this.#ended(notification));
+    client.on('failed', (notification) => this.#ended(notification));
+    client.on('resumed', () => this.#resumed());
+    client.on('gap', () => this.#resumed());
+    this.#connected = client;
+    if (!this.#gone.signal.aborted) client.start();
+    return client;
+  }
+
+  #stateIs(state: ConnectionState, refused: () => void): void {
+    if (this.#gone.signal.aborted) return;
+    showConnection(state);
+    if (state.status === 'unauthorized') refused();
+  }
+
+  #resumed(): void {
+    if (this.#toAcknowledge > 0) this.#acknowledge(this.#toAcknowledge);
+    if (this.#caughtUp) {
+      // Progress, and what other tabs sent meanwhile, is in no log.
+      void this.#analyses.refresh();
+      void this.#countAgain();
+      return;
+    }
+    this.#caughtUp = true;
+    const { count } = this.#unread;
+    if (count > 0) toast({ title: 'While you were away', text: `${plural(count, 'new notification')}. The bell has them.` });
+  }
+
+  #ended(notification: Ended): void {
+    this.#unread.add(notification);
+    this.#analyses.ended(notification);
+    if (this.#isLookedAt(notification.analysisId)) this.#unread.see(notification.analysisId);
+    if (!this.#caughtUp) return;
+    const grade = isFailed(notification) || notification.overallHealthScore == null ? undefined : gradeOf(notification.overallHealthScore);
+    toast({
+      title: isFailed(notification) ? `${nameOf(notification)} failed` : `${nameOf(notification)} is done`,
+      text: outcomeOf(notification),
+      href: `#analysis/${notification.analysisId}`,
+      ...(grade && { grade }),
+    });
+    void this.#desktop.tell(notification);
+  }
+
+  #sent(analysisId: number, cropType: string): void {
+    this.#analyses.accepted(analysisId, this.#session.user, cropType);
+    this.#tabs.tell({ kind: 'sent', analysisId });
+    // Now there is something to wait for: the time to ask.
+    byId('offer').hidden = !this.#desktop.isOpenQuestion;
+    byId('announcer').textContent = `The photo was sent. Analysis ${analysisId} is under way.`;
+    location.hash = `analysis/${analysisId}`;
+  }
+
+  #acknowledge(sequence: number): void {
+    this.#toAcknowledge = Math.max(this.#toAcknowledge, sequence);
+    this.#tabs.tell({ kind: 'read', acknowledged: sequence });
+    // While there is no connection it waits for the next one.
+    this.#connected?.acknowledge(sequence).then(() => {
+      if (this.#toAcknowledge <= sequence) this.#toAcknowledge = 0;
+    }, () => undefined);
+  }
+
+  #lookedAt(): void {
+    if (document.hidden) return;
+    const selected = selectedAnalysis();
+    if (selected !== null) this.#unread.see(selected);
+    void this.#countAgain();
+  }
+
+  /** Another device may have acknowledged, which the hub tells nobody. */
+  async #countAgain(): Promise<void> {
+    await this.#api.unreadCount().then((count) => this.#unread.told(count)).catch(() => undefined);
+  }
+
+  #isLookedAt(analysisId: number): boolean {
+    return !document.hidden && selectedAnalysis() === analysisId;
+  }
+
+  #route(): void {
+    const selected = selectedAnalysis();
+    document.body.dataset['view'] = selected === null ? 'list' : 'result';
+    if (selected !== null) {
+      if (!this.#analyses.get(selected)) void this.#analyses.load(selected);
+      if (!document.hidden) this.#unread.see(selected);
+    }
+    this.#show();
+    // On a phone the list gave way to the result: a screen reader has to follow.
+    if (selected !== null && matchMedia('(max-width: 860px)').matches) {
+      window.scrollTo(0, 0);
+      byId('detail').focus({ preventScroll: true });
+    }
+  }
+
+  #show(): void {
+    if (this.#gone.signal.aborted) return;
+    const selected = selectedAnalysis();
+    if (this.#analyses.isLoaded || this.#analyses.all.length > 0) {
+      this.#list.show(this.#analyses.all, selected, (id) => this.#unread.hasUnread(id));
+    }
+    byId('older').hidden = !this.#analyses.hasOlder;
+    this.#result.show((selected !== null && this.#analyses.get(selected)) || null, selected);
+    this.#bell.show();
+  }
+}
+
+/** The analysis that the address names: `#analysis/12`. */
+function selectedAnalysis(): number | null {
+  const id = /^#analysis\/(\d{1,15})$/.exec(location.hash)?.[1];
+  return id === undefined ? null : Number(id);
+}

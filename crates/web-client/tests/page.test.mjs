@@ -1,0 +1,212 @@
+// The web client as a person uses it: real Chromium, real hub, real worker.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connected, launch, openAs, openPage, photo } from './harness/browser.mjs';
+import { PATIENCE, System, until } from './harness/system.mjs';
+
+let system;
+let browser;
+
+before(async () => {
+  [system, browser] = await Promise.all([System.start(), launch()]);
+});
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+async function context(options = {}) {
+  const made = await browser.newContext({ viewport: { width: 1180, height: 860 }, ...options });
+  made.setDefaultTimeout(PATIENCE);
+  return made;
+}
+
+test('from signing in to the result, with a second tab of the same user', async () => {
+  const tabs = await context();
+  const page = await openPage(tabs, system);
+  await page.getByRole('button', { name: 'User 42' }).click();
+  await connected(page);
+  await page.getByText('No analysis yet').waitFor();
+  const second = await openPage(tabs, system);
+  await connected(second);
+
+  await page.setInputFiles('#photo', photo(1));
+  await page.getByLabel('Crop').fill('wheat');
+  await page.evaluate(() => {
+    // Everything that the progress of the result showed.
+    const seen = (window.seen = []);
+    new MutationObserver(() => {
+      const bar = document.querySelector('#detail progress');
+      if (bar && seen.at(-1) !== bar.value) seen.push(bar.value);
+    }).observe(document.getElementById('detail'), { subtree: true, childList: true });
+  });
+  await page.getByRole('button', { name: 'Analyse' }).click();
+
+  // The tab that is at the analysis shows its result.
+  await page.locator('#detail .ring').waitFor();
+  assert.ok((await page.evaluate(() => window.seen)).some((value) => value > 0), 'no progress was shown');
+  const overlay = page.locator('#detail .picture img');
+  await until('the overlay is drawn', () => overlay.evaluate((image) => image.complete && image.naturalWidth > 0));
+  assert.match(await overlay.getAttribute('src'), /\/overlay\?/);
+  await page.getByRole('button', { name: 'Photo', exact: true }).click();
+  assert.match(await overlay.getAttribute('src'), /\/image\?/);
+  await page.locator('.toast').getByText('Wheat #1 is done').waitFor();
+  assert.match(await page.locator('#list [data-analysis="1"] .score').innerText(), /^\d+$/);
+
+  // The other has it in its list by itself, and was told.
+  await second.locator('#list [data-analysis="1"] .score').waitFor();
+  await second.locator('.toast').getByText('Wheat #1 is done').waitFor();
+  assert.deepEqual([...page.faults, ...second.faults], []);
+  await tabs.close();
+});
+
+test('what was not looked at is counted until it is, in every tab', async () => {
+  const tabs = await context();
+  const page = await openAs(tabs, system, 50);
+  await connected(page);
+  await system.completed(50, 900);
+  await page.locator('#badge').getByText('1', { exact: true }).waitFor();
+  assert.equal(await page.title(), '(1) Tendril');
+  await system.completed(50, 901, { cropType: null });
+  await page.locator('#badge').getByText('2', { exact: true }).waitFor();
+
+  // A tab that comes later knows them without having been told of each.
+  const late = await openPage(tabs, system);
+  await late.locator('.toast').getByText('2 new notifications').waitFor();
+  assert.equal(await late.title(), '(2) Tendril');
+
+  await page.getByRole('button', { name: 'Notifications, 2 unread' }).click();
+  assert.equal(await page.locator('#entries .unread').count(), 2);
+  await page.getByRole('button', { name: 'Mark all as read' }).click();
+  await until('both tabs have none', async () => (await page.title()) === 'Tendril' && (await late.title()) === 'Tendril');
+  await until('the hub knows', async () => (await system.api(50, '/api/v1/notifications/unread-count')).unread === 0);
+  assert.deepEqual([...page.faults, ...late.faults], []);
+  await tabs.close();
+});
+
+test('a hidden tab tells by a notification of the system, once', async () => {
+  const tabs = await context({ permissions: ['notifications'] });
+  await tabs.addInitScript(() => {
+    window.shown = [];
+    window.Notification = class extends EventTarget {
+      static permission = 'granted';
+      static requestPermission = async () => 'granted';
+      constructor(title, options) {
+        super();
+        window.shown.push({ title, ...options });
+      }
+    };
+    // Playwright's pages are all visible at once.
+    window.hide = (hidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => (hidden ? 'hidden' : 'visible') });
+      document.dispatchEvent(new Event('visibilitychange'));
+    };
+  });
+  const page = await openAs(tabs, system, 51);
+  const other = await openPage(tabs, system);
+  await Promise.all([connected(page), connected(other)]);
+
+  // Looked at: a toast is enough, also for the tab behind it.
+  await page.evaluate(() => window.hide(true));
+  await system.completed(51, 910);
+  for (const tab of [page, other]) await tab.locator('.toast').getByText('Wheat #910').waitFor();
+  assert.deepEqual(await page.evaluate(() => window.shown), []);
+
+  await other.evaluate(() => window.hide(true));
+  await system.completed(51, 911);
+  await until('it is shown', () => page.evaluate(() => window.shown.length > 0));
+  const [{ title, body, tag }] = await page.evaluate(() => window.shown);
+  assert.equal(title, 'Wheat #911');
+  assert.match(body, /Leaf rust · health 62 of 100/);
+  // Both tabs may show it: by its tag the system makes them one.
+  assert.equal(tag, 'tendril-911');
+  for (const tab of [page, other]) {
+    const shown = await tab.evaluate(() => window.shown);
+    assert.ok(shown.every(({ tag }) => tag === 'tendril-911') && shown.length <= 1, JSON.stringify(shown));
+  }
+  assert.deepEqual([...page.faults, ...other.faults], []);
+  await tabs.close();
+});
+
+test('permission is asked for by a click only', async () => {
+  const tabs = await context();
+  await tabs.addInitScript(() => {
+    window.asked = 0;
+    window.Notification = class {
+      static permission = 'default';
+      static requestPermission = async () => {
+        window.asked += 1;
+        return (window.Notification.permission = 'granted');
+      };
+    };
+  });
+  const page = await openAs(tabs, system, 52);
+  await connected(page);
+  await page.setInputFiles('#photo', photo(2));
+  await page.getByRole('button', { name: 'Analyse' }).click();
+  const offer = page.getByRole('button', { name: 'Turn on notifications' });
+  await offer.waitFor();
+  assert.equal(await page.evaluate(() => window.asked), 0);
+  await offer.click();
+  await until('it was asked', async () => (await page.evaluate(() => window.asked)) === 1);
+  assert.equal(await offer.isVisible(), false);
+  assert.deepEqual(page.faults, []);
+  await tabs.close();
+});
+
+test('by keyboard alone, and what is refused is said', async () => {
+  const tabs = await context({ viewport: { width: 390, height: 800 } });
+  const page = await openPage(tabs, system);
+  await page.getByRole('button', { name: 'User 42' }).waitFor();
+  const press = async (key, found) => {
+    for (let i = 0; i < 40; i++) {
+      if (await page.evaluate(found)) return;
+      await page.keyboard.press(key);
+    }
+    throw new Error(`not reached: ${found}`);
+  };
+  await press('Tab', 'document.activeElement?.id === "other-user"');
+  await page.keyboard.type('53');
+  await page.keyboard.press('Enter');
+  await connected(page);
+  await press('Tab', 'document.activeElement?.id === "photo"');
+  await page.setInputFiles('#photo', { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') });
+  await page.locator('#upload-error').getByText('notes.txt is no JPEG, PNG or WebP picture.').waitFor();
+  await page.setInputFiles('#photo', { name: 'cut.png', mimeType: 'image/png', buffer: Buffer.from('no photo') });
+  await press('Tab', 'document.activeElement?.id === "send"');
+  await page.keyboard.press('Enter');
+  await page.locator('#upload-error:not([hidden])').waitFor();
+  await page.setInputFiles('#photo', photo(3));
+  await page.locator('#photo').focus();
+  await press('Tab', 'document.activeElement?.id === "send"');
+  await page.keyboard.press('Enter');
+  // On a phone the result takes the place of the list, and the focus follows.
+  await page.locator('#detail .ring').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'detail');
+  await press('Tab', 'document.activeElement?.className === "back"');
+  await page.keyboard.press('Enter');
+  await page.locator('#list .score').waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'User 42' }).waitFor();
+  assert.equal(await page.evaluate(() => localStorage.getItem('tendril.token')), null);
+  assert.deepEqual(page.faults, []);
+  await tabs.close();
+});
+
+test('a token that the hub does not accept leads back to signing in', async () => {
+  const tabs = await context();
+  const page = await openPage(tabs, system);
+  await page.getByText('Sign in with a token').click();
+  await page.getByLabel('Access token').fill('nonsense');
+  await page.locator('#token-form').getByRole('button').click();
+  await page.getByText('This is no token that is valid now.').waitFor();
+  const [head, payload] = system.token(54).split('.');
+  await page.getByLabel('Access token').fill(`${head}.${payload}.${Buffer.from('forged').toString('base64url')}`);
+  await page.locator('#token-form').getByRole('button').click();
+  await page.getByText('The hub does not accept the token any more').waitFor();
+  await page.getByLabel('Access token').fill(system.token(54));
+  await page.locator('#token-form').getByRole('button').click();
+  await connected(page);
+  await tabs.close();
+});
