@@ -23,6 +23,9 @@ const DAY_SECONDS: i64 = 86_400;
 const PICTURE_MEMBER: &str = "\"imageUrl\":\"/api/v1/plantanalyses/";
 const MEMBER_NAME_LENGTH: usize = "\"imageUrl\":\"".len();
 
+/// What the key of the links is derived for.
+const PURPOSE: &str = "tendril signed links 1";
+
 /// Which of an attempt's two callbacks a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Callback {
@@ -45,9 +48,12 @@ impl Callback {
 #[derive(Clone)]
 pub struct Links {
     base: Arc<str>,
-    key: Arc<[u8; 32]>,
+    /// The key that signs, and those that open as well.
+    keys: Arc<[Key]>,
     lifetime: Duration,
 }
+
+type Key = [u8; 32];
 
 /// The key stays out of every log.
 impl std::fmt::Debug for Links {
@@ -62,12 +68,19 @@ impl Links {
     /// Links below `base` (no slash at its end) that open for at least `lifetime`.
     #[must_use]
     pub fn new(base: &str, secret: &SecretString, lifetime: Duration) -> Self {
-        let key = derive_key(secret, "tendril signed links 1");
         Self {
             base: base.into(),
-            key: Arc::new(key),
+            keys: Arc::new([derive_key(secret, PURPOSE)]),
             lifetime,
         }
+    }
+
+    /// Opens links that were made with a secret that is being replaced, too.
+    #[must_use]
+    pub fn accepting(mut self, previous: Option<&SecretString>) -> Self {
+        let previous = previous.map(|secret| derive_key(secret, PURPOSE));
+        self.keys = self.keys.iter().copied().chain(previous).collect();
+        self
     }
 
     /// The absolute, signed address of the picture at `path`. All links that
@@ -140,14 +153,17 @@ impl Links {
     }
 
     fn sign(&self, text: &str) -> String {
-        URL_SAFE_NO_PAD.encode(mac(&*self.key, text.as_bytes()))
+        URL_SAFE_NO_PAD.encode(mac(&self.keys[0], text.as_bytes()))
     }
 
     fn matches(&self, text: &str, signature: &str) -> bool {
-        let expected = mac(&*self.key, text.as_bytes());
-        URL_SAFE_NO_PAD
-            .decode(signature)
-            .is_ok_and(|given| bool::from(given.as_slice().ct_eq(&expected)))
+        let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else {
+            return false;
+        };
+        self.keys.iter().any(|key| {
+            let expected = mac(key, text.as_bytes());
+            bool::from(given.as_slice().ct_eq(&expected))
+        })
     }
 }
 
@@ -236,6 +252,17 @@ mod tests {
             Duration::from_secs(1),
         );
         assert!(!other.opens_picture(PATH, expires, &signature, now));
+    }
+
+    #[test]
+    fn while_the_secret_is_replaced_links_of_both_open() {
+        let now = UnixMillis(20_000 * DAY);
+        let (expires, signature) = parts(&links().picture(PATH, now));
+        let renewed = Links::new("https://hub.example", &"renewed".into(), Duration::ZERO);
+        assert!(!renewed.opens_picture(PATH, expires, &signature, now));
+        let replacing = renewed.clone().accepting(Some(&"secret".into()));
+        assert!(replacing.opens_picture(PATH, expires, &signature, now));
+        assert_eq!(replacing.picture(PATH, now), renewed.picture(PATH, now));
     }
 
     #[test]

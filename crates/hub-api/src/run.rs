@@ -155,8 +155,19 @@ pub async fn run(
         () = leave(&config, &state.delivery, &mut tasks, &stops) => true,
         () = shutdown.killed().clone().cancelled_owned() => false,
     };
-    // Whatever was accepted is on the disk before the process ends, asked kindly or not.
-    store.close().await;
+    // What was accepted is on the disk. What waits for the database now was
+    // never answered, so the hub does not wait for it without end.
+    let patience = if left { config.drain.grace } else { LAST_WORDS };
+    let closed = tokio::select! {
+        () = store.close() => true,
+        () = shutdown.killed().clone().cancelled_owned(), if left => false,
+        () = tokio::time::sleep(patience) => false,
+    };
+    if !closed {
+        tracing::warn!(
+            "the database did not take the last receipts; clients may get some notifications again"
+        );
+    }
     stops.nodes.cancel();
     ended(&mut tasks, NODES, LAST_WORDS).await;
     tracing::info!(kindly = left, "the hub has left");
@@ -214,7 +225,8 @@ async fn build(
         .public_url
         .clone()
         .ok_or(RunError::MissingSetting("public_url"))?;
-    let links = Links::new(&base, &secret, config.images.link_lifetime);
+    let previous = config.internal.previous_secret.as_ref();
+    let links = Links::new(&base, &secret, config.images.link_lifetime).accepting(previous);
     let settings = DeliverySettings {
         event_names: config.notifications.event_names,
         confirm: config.receipts.confirm,
@@ -229,7 +241,11 @@ async fn build(
     };
     tracing::info!(database = %options.location, "opening the database");
     let (store, writer) = Store::open(options, delivery.hook()).await?;
-    let token_key = TokenKey::new(derive_key(&secret, "tendril connection tokens 1"));
+    let token_key = |secret| TokenKey::new(derive_key(secret, "tendril connection tokens 1"));
+    let token_key = match previous {
+        Some(previous) => token_key(&secret).accepting(&token_key(previous)),
+        None => token_key(&secret),
+    };
     let limits = Arc::new(UserLimits::new(config.limits));
     let settings = config.signalr;
     let hub = plant_analysis::build(delivery.clone(), settings, token_key, Arc::clone(&limits))?;

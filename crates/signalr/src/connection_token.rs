@@ -84,19 +84,35 @@ impl fmt::Debug for ConnectionToken {
 /// The key under which tokens are made. Nodes that share it take each other's
 /// WebSocket and SSE clients.
 #[derive(Clone)]
-pub struct TokenKey([u8; 32]);
+pub struct TokenKey {
+    secret: [u8; 32],
+    previous: Option<[u8; 32]>,
+}
 
 impl TokenKey {
     /// 32 secret bytes, the same on every node.
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
-        Self(secret)
+        Self {
+            secret,
+            previous: None,
+        }
+    }
+
+    /// Also takes tokens that were made under another key: that of the nodes
+    /// which have not been given the new one yet.
+    #[must_use]
+    pub fn accepting(self, previous: &Self) -> Self {
+        Self {
+            previous: Some(previous.secret),
+            ..self
+        }
     }
 
     /// A key of this process alone.
     #[must_use]
     pub fn random() -> Self {
-        Self(random())
+        Self::new(random())
     }
 }
 
@@ -108,11 +124,41 @@ impl fmt::Debug for TokenKey {
 
 /// Makes and reads the tokens of one node.
 pub(crate) struct TokenMint {
-    token_cipher: Aes128,
-    id_cipher: Aes128,
+    ciphers: Ciphers,
+    previous: Option<Ciphers>,
     node: NodeId,
     lifetime: Duration,
     counter: AtomicU64,
+}
+
+/// Both halves of a key.
+struct Ciphers {
+    token: Aes128,
+    id: Aes128,
+}
+
+impl Ciphers {
+    fn new(secret: &[u8; 32]) -> Self {
+        let (token, id) = secret.split_at(16);
+        Self {
+            token: Aes128::new_from_slice(token).expect("16 bytes"),
+            id: Aes128::new_from_slice(id).expect("16 bytes"),
+        }
+    }
+
+    fn id_of(&self, block: [u8; 16]) -> ConnectionId {
+        let mut sealed = block.into();
+        self.id.encrypt_block(&mut sealed);
+        ConnectionId::from_block(sealed.into())
+    }
+
+    /// What a token says, where it is one of this key.
+    fn open(&self, sealed: [u8; 16]) -> Option<[u8; 16]> {
+        let mut block = sealed.into();
+        self.token.decrypt_block(&mut block);
+        let block: [u8; 16] = block.into();
+        (block[0] == VERSION && block[12..] == [0; 4]).then_some(block)
+    }
 }
 
 impl fmt::Debug for TokenMint {
@@ -126,10 +172,9 @@ impl fmt::Debug for TokenMint {
 impl TokenMint {
     /// `lifetime`: how long a token may wait for its first attach.
     pub(crate) fn new(key: &TokenKey, node: NodeId, lifetime: Duration) -> Self {
-        let (token_key, id_key) = key.0.split_at(16);
         Self {
-            token_cipher: Aes128::new_from_slice(token_key).expect("16 bytes"),
-            id_cipher: Aes128::new_from_slice(id_key).expect("16 bytes"),
+            ciphers: Ciphers::new(&key.secret),
+            previous: key.previous.as_ref().map(Ciphers::new),
             node,
             lifetime,
             // A restarted node with the same id must not repeat a counter
@@ -148,12 +193,12 @@ impl TokenMint {
         block[1..3].copy_from_slice(&self.node.0.to_le_bytes());
         block[3..7].copy_from_slice(&expiry.to_le_bytes());
         block[7..12].copy_from_slice(&counter.to_le_bytes()[..5]);
-        let id = self.id_of(block);
+        let id = self.ciphers.id_of(block);
         if same {
             return (id, ConnectionToken::from_id(id));
         }
         let mut sealed = block.into();
-        self.token_cipher.encrypt_block(&mut sealed);
+        self.ciphers.token.encrypt_block(&mut sealed);
         (id, ConnectionToken(ids::encode(sealed.into())))
     }
 
@@ -162,30 +207,27 @@ impl TokenMint {
         let Some(sealed) = ids::decode(token.as_str()) else {
             return (Location::Gone, None);
         };
-        let mut block = sealed.into();
-        self.token_cipher.decrypt_block(&mut block);
-        let block: [u8; 16] = block.into();
+        let opened = [Some(&self.ciphers), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(|ciphers| Some((ciphers, ciphers.open(sealed)?)));
+        let Some((ciphers, block)) = opened else {
+            return (Location::Gone, None);
+        };
         let expiry = u32::from_le_bytes(block[3..7].try_into().expect("four bytes"));
-        let genuine = block[0] == VERSION && block[12..] == [0; 4];
         let now = unix_seconds();
         // An expiry further off than a lifetime (and some clock skew) is a
         // forgery that happened to hit the zeros.
         let latest = now.saturating_add(self.lifetime.as_secs() as u32 + 60);
-        if !genuine || expiry < now || expiry > latest {
+        if expiry < now || expiry > latest {
             return (Location::Gone, None);
         }
         let node = NodeId(u16::from_le_bytes([block[1], block[2]]));
         if node == self.node {
             (Location::Local, None)
         } else {
-            (Location::Remote(node), Some(self.id_of(block)))
+            (Location::Remote(node), Some(ciphers.id_of(block)))
         }
-    }
-
-    fn id_of(&self, block: [u8; 16]) -> ConnectionId {
-        let mut sealed = block.into();
-        self.id_cipher.encrypt_block(&mut sealed);
-        ConnectionId::from_block(sealed.into())
     }
 }
 
@@ -225,6 +267,23 @@ mod tests {
     fn without_the_key_a_token_means_nothing() {
         let (_, token) = mint(&TokenKey::random(), 1).issue(false);
         assert_eq!(mint(&TokenKey::random(), 2).locate(token).0, Location::Gone);
+    }
+
+    #[test]
+    fn while_a_key_is_replaced_tokens_of_both_are_known() {
+        let (old, new) = (TokenKey::random(), TokenKey::random());
+        let (id, token) = mint(&old, 1).issue(false);
+        let replacing = mint(&new.clone().accepting(&old), 2);
+        assert_eq!(
+            replacing.locate(token),
+            (Location::Remote(NodeId(1)), Some(id))
+        );
+        let (id, token) = replacing.issue(false);
+        assert_eq!(
+            mint(&new, 1).locate(token),
+            (Location::Remote(NodeId(2)), Some(id))
+        );
+        assert_eq!(mint(&old, 1).locate(token).0, Location::Gone);
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Heartbeat {
     /// The attempt waits this long for an outside answer instead, and holds no
     /// worker slot.
     pub park: Option<Duration>,
+    /// Whose analysis it has to be for anything to be written.
+    pub owner: Option<UserId>,
 }
 
 /// What the store knows of the attempt that gave a sign of life.
@@ -62,6 +64,8 @@ pub enum Beat {
     Alive(Alive),
     /// It is not, or the job has ended.
     Stale,
+    /// It is, and the analysis is another user's than the given owner's.
+    NotOwner,
     /// There is no such job.
     Unknown,
 }

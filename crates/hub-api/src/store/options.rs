@@ -228,6 +228,8 @@ impl Default for Retention {
 pub struct Purged {
     /// Idempotency keys.
     pub idempotency_keys: u64,
+    /// Lines of the timelines of analyses.
+    pub timeline_lines: u64,
     /// Log entries.
     pub log_entries: u64,
     /// A batch was full: call again.

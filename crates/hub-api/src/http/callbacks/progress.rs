@@ -65,7 +65,7 @@ pub(crate) async fn callback_progress(
             );
             Ok(StatusCode::NO_CONTENT)
         }
-        Beat::Stale => Err(stale()),
+        Beat::Stale | Beat::NotOwner => Err(stale()),
         Beat::Unknown => Err(ApiError::not_found("job")),
     }
 }

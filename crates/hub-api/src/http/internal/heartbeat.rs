@@ -56,10 +56,12 @@ pub(crate) async fn heartbeat(
         park: request
             .park_seconds
             .map(|seconds| Duration::from_secs(seconds.into())),
+        owner: None,
     };
     let alive = match state.store.heartbeat(beat).await? {
         Beat::Alive(alive) => alive,
-        Beat::Stale => return Err(stale()),
+        // No owner was asked for.
+        Beat::Stale | Beat::NotOwner => return Err(stale()),
         Beat::Unknown => return Err(ApiError::not_found("job")),
     };
     let now = state.store.clock().now();

@@ -290,10 +290,11 @@ async fn told(
             lease,
             progress: Some(kept),
             park: None,
+            owner: Some(progress.user_id.clone()),
         };
         match state.store.heartbeat(beat).await? {
-            Beat::Alive(alive) if alive.user != progress.user_id => return Err(not_owner()),
             Beat::Alive(alive) => progress.analysis_id = alive.analysis_id,
+            Beat::NotOwner => return Err(not_owner()),
             Beat::Stale => return Err(stale()),
             Beat::Unknown => return Err(ApiError::not_found("job")),
         }

@@ -26,7 +26,7 @@ impl Operation for Acknowledge {
     type Output = StreamState;
 
     fn locks(&self) -> Locks<'_> {
-        Locks::Stream(&self.stream)
+        Locks::Stream(self.stream.as_str())
     }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<StreamState, StoreError> {

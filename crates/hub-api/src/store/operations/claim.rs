@@ -4,7 +4,7 @@ use super::lease_jobs::{AnalysisRow, JobRow, lease};
 use crate::store::{
     Claim, Claimed, Happening, StoreError, UnixMillis,
     database::{Sql, columns, run},
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 /// A lease for mapping a stored answer is no new attempt.
@@ -39,6 +39,10 @@ columns!(FoundRow {
 
 impl Operation for Claim {
     type Output = Claimed;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Job(self.job_id)
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Claimed, StoreError> {
         let (now, lease_until) = (work.now, work.now + self.lease);

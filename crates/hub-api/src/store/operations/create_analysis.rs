@@ -7,7 +7,7 @@ use crate::store::{
     database::{Sql, run},
     decode::random_hex,
     status_from_row,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 const INSERT_JOB: Sql = Sql::same(
@@ -43,6 +43,13 @@ pub(in crate::store) struct CreateAnalysis {
 
 impl Operation for CreateAnalysis {
     type Output = Created;
+
+    fn locks(&self) -> Locks<'_> {
+        match &self.new.idempotency {
+            Some(Idempotency { scope, key, .. }) => Locks::Key(scope, key),
+            None => Locks::Nothing,
+        }
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Created, StoreError> {
         if let Some(key) = &self.new.idempotency

@@ -1,25 +1,32 @@
 //! An attempt's sign of life: the lease, its progress, its parking.
 
 use crate::store::{
-    Alive, Beat, Happening, Heartbeat, StoreError,
+    Alive, Beat, Happening, Heartbeat, StoreError, UnixMillis,
     database::{Sql, run},
     user_from_row,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
-use shared_dto::analysis::Progress;
+use shared_dto::{UserId, analysis::Progress};
 
 /// Stages that a timeline holds, at most.
 const MAX_STAGES: i64 = 40;
 
 /// The answer may have come before the worker parked: then there is nothing
-/// to wait for.
+/// to wait for. A beat that was sent before the parking and comes behind it
+/// must not shorten it.
 const BEAT: Sql = Sql::same(
-    "UPDATE jobs SET lease_until = CASE WHEN $4 AND reply IS NOT NULL THEN NULL ELSE $1 END,
+    "UPDATE jobs SET lease_until = CASE WHEN NOT $4 AND state = 'parked' THEN lease_until
+             WHEN $4 AND reply IS NOT NULL THEN NULL ELSE $1 END,
          available_at = CASE WHEN $4 AND reply IS NOT NULL THEN $5 ELSE available_at END,
          state = CASE WHEN NOT $4 THEN state WHEN reply IS NULL THEN 'parked' ELSE 'queued' END
      WHERE id = $2 AND token = $3 AND state IN ('leased', 'parked')
-     RETURNING analysis_id, (SELECT user_id FROM analyses WHERE id = analysis_id), attempt",
+         AND ($6 = '' OR $6 = (SELECT user_id FROM analyses WHERE id = analysis_id))
+     RETURNING analysis_id, (SELECT user_id FROM analyses WHERE id = analysis_id), attempt,
+         coalesce(lease_until, $1)",
 );
+
+const FIND_HELD: Sql =
+    Sql::same("SELECT id FROM jobs WHERE id = $1 AND token = $2 AND state IN ('leased', 'parked')");
 
 const FIND: Sql = Sql::same("SELECT id FROM jobs WHERE id = $1");
 
@@ -33,10 +40,15 @@ const NEW_STAGE: Sql = Sql::same(
 impl Operation for Heartbeat {
     type Output = Beat;
 
+    fn locks(&self) -> Locks<'_> {
+        Locks::Job(self.job_id)
+    }
+
     async fn run(&self, work: &mut Work<'_>) -> Result<Beat, StoreError> {
         let lease_until = work.now + self.park.unwrap_or(self.lease);
         let now = work.now;
-        let held: Option<(i64, String, i64)> = run!(
+        let owner = self.owner.as_ref().map_or("", UserId::as_str);
+        let held: Option<(i64, String, i64, i64)> = run!(
             work.tx.conn().await?,
             BEAT,
             [
@@ -44,12 +56,13 @@ impl Operation for Heartbeat {
                 self.job_id,
                 self.token.as_str(),
                 self.park.is_some(),
-                now.0
+                now.0,
+                owner
             ],
             fetch_optional
         )?;
-        let Some((analysis_id, user, attempt)) = held else {
-            return not_held(work, self.job_id).await;
+        let Some((analysis_id, user, attempt, lease_until)) = held else {
+            return self.not_held(work).await;
         };
         let user = user_from_row(&user)?;
         if let Some(progress) = &self.progress {
@@ -63,8 +76,25 @@ impl Operation for Heartbeat {
         Ok(Beat::Alive(Alive {
             user,
             analysis_id,
-            lease_until,
+            lease_until: UnixMillis(lease_until),
         }))
+    }
+}
+
+impl Heartbeat {
+    async fn not_held(&self, work: &mut Work<'_>) -> Result<Beat, StoreError> {
+        if self.owner.is_some() {
+            let held: Option<(i64,)> = run!(
+                work.tx.conn().await?,
+                FIND_HELD,
+                [self.job_id, self.token.as_str()],
+                fetch_optional
+            )?;
+            if held.is_some() {
+                return Ok(Beat::NotOwner);
+            }
+        }
+        not_held(work, self.job_id).await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::store::{
     Alive, Beat, Happening, Replied, StoreError, UnixMillis,
     database::{Sql, locking, run},
     user_from_row,
-    writer::{Operation, Work},
+    writer::{Locks, Operation, Work},
 };
 
 const FIND_HELD: Sql = locking!(
@@ -19,7 +19,8 @@ const FIND_HELD: Sql = locking!(
 );
 
 const FIND: Sql = locking!(
-    "SELECT attempt, state IN ('done', 'failed') OR reply IS NOT NULL, analysis_id
+    "SELECT attempt, state IN ('done', 'failed') OR reply IS NOT NULL, analysis_id,
+         state = 'queued'
      FROM jobs WHERE id = $1",
     "FOR UPDATE"
 );
@@ -29,7 +30,8 @@ const STORE_REPLY: Sql = Sql::same(
          available_at = $2,
          token = CASE state WHEN 'leased' THEN token END,
          lease_until = CASE state WHEN 'leased' THEN lease_until END,
-         state = CASE state WHEN 'leased' THEN state ELSE 'queued' END
+         state = CASE state WHEN 'leased' THEN state ELSE 'queued' END,
+         attempt = $4
      WHERE id = $3",
 );
 
@@ -43,6 +45,10 @@ pub(in crate::store) struct OutsideProgress {
 
 impl Operation for OutsideProgress {
     type Output = Beat;
+
+    fn locks(&self) -> Locks<'_> {
+        Locks::Job(self.job_id)
+    }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<Beat, StoreError> {
         let held: Option<(i64, String, i64)> = run!(
@@ -74,14 +80,21 @@ pub(in crate::store) struct OutsideReply {
 impl Operation for OutsideReply {
     type Output = Replied;
 
+    fn locks(&self) -> Locks<'_> {
+        Locks::Job(self.job_id)
+    }
+
     async fn run(&self, work: &mut Work<'_>) -> Result<Replied, StoreError> {
-        let found: Option<(i64, bool, i64)> =
+        let found: Option<(i64, bool, i64, bool)> =
             run!(work.tx.conn().await?, FIND, [self.job_id], fetch_optional)?;
-        let Some((attempt, answered, analysis_id)) = found else {
+        let Some((attempt, answered, analysis_id, queued)) = found else {
             return Ok(Replied::Unknown);
         };
         let told = i64::from(self.attempt);
-        if told == 0 || told > attempt {
+        // An attempt that its worker handed back is not counted, and yet it is
+        // the one that its answer belongs to until another one begins.
+        let handed_back = queued && told == attempt + 1;
+        if told == 0 || told > attempt && !handed_back {
             return Ok(Replied::Unknown);
         }
         if answered {
@@ -103,7 +116,12 @@ impl OutsideReply {
         run!(
             work.tx.conn().await?,
             STORE_REPLY,
-            [self.body.as_str(), now.0, self.job_id],
+            [
+                self.body.as_str(),
+                now.0,
+                self.job_id,
+                i64::from(self.attempt)
+            ],
             execute
         )?;
         let detail = format!("attempt {}, {} bytes", self.attempt, self.body.len());

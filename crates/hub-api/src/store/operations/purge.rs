@@ -39,7 +39,9 @@ impl Operation for Purge {
             batch,
         } = self.retention;
         let keys_before = work.now - idempotency.max(IDEMPOTENCY_AT_LEAST);
-        let idempotency_keys = purge_keys(work, keys_before, batch).await?;
+        let idempotency_keys = purge_prefix(work, &KEYS, keys_before, batch).await?;
+        // What happened to an analysis is kept as long as what was said of it.
+        let timeline_lines = purge_prefix(work, &TIMELINE, work.now - log, batch).await?;
         let mut log_entries = purge_log(work, work.now - log, batch).await?;
         // Not both at once: each locks its streams in the order of their keys.
         if log_entries == 0 && !self.crowded.is_empty() {
@@ -49,8 +51,10 @@ impl Operation for Purge {
         let full = u64::from(batch);
         Ok(Purged {
             idempotency_keys,
+            timeline_lines,
             log_entries,
             more: idempotency_keys >= full
+                || timeline_lines >= full
                 || log_entries >= full
                 || self.crowded.len() as u64 >= full
                 || (log_entries > 0 && !self.crowded.is_empty()),
@@ -64,10 +68,21 @@ const MY_TURN: Sql = Sql {
     postgres: "SELECT pg_try_advisory_xact_lock(7091435842617)",
 };
 
-const OLDEST_KEYS: Sql =
-    Sql::same("SELECT id, created_at FROM idempotency_keys ORDER BY id LIMIT $1");
+/// A table of which a prefix is deleted.
+struct Prefix {
+    oldest: Sql,
+    delete: Sql,
+}
 
-const DELETE_KEYS: Sql = Sql::same("DELETE FROM idempotency_keys WHERE id <= $1");
+const KEYS: Prefix = Prefix {
+    oldest: Sql::same("SELECT id, created_at FROM idempotency_keys ORDER BY id LIMIT $1"),
+    delete: Sql::same("DELETE FROM idempotency_keys WHERE id <= $1"),
+};
+
+const TIMELINE: Prefix = Prefix {
+    oldest: Sql::same("SELECT id, at FROM timeline ORDER BY id LIMIT $1"),
+    delete: Sql::same("DELETE FROM timeline WHERE id <= $1"),
+};
 
 const OLDEST_ENTRIES: Sql =
     Sql::same("SELECT id, created_at, stream, sequence FROM log ORDER BY id LIMIT $1");
@@ -88,17 +103,18 @@ static RAISE_OLDEST: LazyLock<RowsStatement> = LazyLock::new(|| {
     RowsStatement::new(&[Text, Int], template)
 });
 
-/// Both tables grow in the order of their ids, so what is old is a prefix of
+/// The tables grow in the order of their ids, so what is old is a prefix of
 /// them: no index on the time is needed, and a clock that was set back only
 /// keeps rows longer.
-async fn purge_keys(
+async fn purge_prefix(
     work: &mut Work<'_>,
+    table: &Prefix,
     before: UnixMillis,
     batch: u32,
 ) -> Result<u64, StoreError> {
     let oldest: Vec<(i64, i64)> = run!(
         work.tx.conn().await?,
-        OLDEST_KEYS,
+        table.oldest,
         [i64::from(batch)],
         fetch_all
     )?;
@@ -106,7 +122,7 @@ async fn purge_keys(
     let Some((last, _)) = old.last() else {
         return Ok(0);
     };
-    Ok(run!(work.tx.conn().await?, DELETE_KEYS, [*last], execute)?)
+    Ok(run!(work.tx.conn().await?, table.delete, [*last], execute)?)
 }
 
 /// Ids follow the sequence within each stream, so a prefix of the log is a

@@ -12,6 +12,7 @@
 mod queue;
 mod work;
 mod append;
+mod batch;
 mod ending;
 mod receipts;
 
@@ -29,8 +30,9 @@ use super::{
     database::{MAX_ROWS, WriterConnection},
 };
 use crate::store::{Handed, LoggedEntry, OnCommitted, StoreError};
-use append::{QueuedAppend, answer_batch, append_batch};
-use queue::{QueuedOperation, Waiting};
+use append::{answer_batch, append_batch};
+use batch::Batch;
+use queue::Waiting;
 use receipts::Share;
 use work::Outcome;
 
@@ -61,14 +63,6 @@ pub(in crate::store) struct Writer {
     pub(in crate::store) question_due: Option<Instant>,
 }
 
-/// What one transaction carries out.
-#[derive(Default)]
-struct Batch {
-    appends: Vec<QueuedAppend>,
-    operations: Vec<Box<dyn QueuedOperation>>,
-    receipts: Share,
-}
-
 impl Writer {
     /// Writes until the store is closed and its queues are empty.
     pub(in crate::store) async fn run(mut self) -> Result<(), StoreError> {
@@ -77,11 +71,17 @@ impl Writer {
             self.carry_out(&mut batch).await?;
         }
         for _ in 0..LAST_SHARES {
-            batch.receipts = self.shared.receipts.share();
-            if batch.receipts.is_empty() {
+            let noted = self.shared.receipts.len();
+            if noted == 0 {
                 break;
             }
+            batch.receipts = self.shared.receipts.share();
             self.carry_out(&mut batch).await?;
+            if self.shared.receipts.len() >= noted {
+                // The database does not take them, and it costs a repeated
+                // delivery at most that they are lost.
+                break;
+            }
         }
         self.conn.close().await
     }
@@ -361,69 +361,6 @@ impl Writer {
         if self.receipts_due.is_some() {
             self.receipts_due = Some(Instant::now() + RECEIPT_DELAY);
         }
-    }
-}
-
-impl Batch {
-    fn parts(&self) -> usize {
-        self.appends.len() + self.operations.len() + usize::from(!self.receipts.is_empty())
-    }
-
-    /// Appends, operations by what they lock, and receipts, as a batch each.
-    fn by_kind(self) -> impl Iterator<Item = Self> {
-        let Self {
-            appends,
-            operations,
-            receipts,
-        } = self;
-        let appends = Self {
-            appends,
-            ..Self::default()
-        };
-        let of = |operations| Self {
-            operations,
-            ..Self::default()
-        };
-        let (mut on_jobs, mut on_streams, mut alone) = (Vec::new(), Vec::new(), Vec::new());
-        for operation in operations {
-            match operation.locks() {
-                Locks::Jobs => on_jobs.push(operation),
-                Locks::Stream(_) => on_streams.push(operation),
-                Locks::Many => alone.push(of(vec![operation])),
-            }
-        }
-        on_streams.sort_by(|one, other| one.locks().stream().cmp(other.locks().stream()));
-        let receipts = Self {
-            receipts,
-            ..Self::default()
-        };
-        [appends, of(on_jobs), of(on_streams)]
-            .into_iter()
-            .chain(alone)
-            .chain([receipts])
-            .filter(|batch| batch.parts() > 0)
-    }
-
-    /// Each part as a batch of its own.
-    fn split(self) -> impl Iterator<Item = Self> {
-        let Self {
-            appends,
-            operations,
-            receipts,
-        } = self;
-        let appends = appends.into_iter().map(|append| Self {
-            appends: vec![append],
-            ..Self::default()
-        });
-        let operations = operations.into_iter().map(|operation| Self {
-            operations: vec![operation],
-            ..Self::default()
-        });
-        let receipts = (!receipts.is_empty()).then(|| Self {
-            receipts,
-            ..Self::default()
-        });
-        appends.chain(operations).chain(receipts)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{append::QueuedAppend, work::Work};
-use crate::store::{Append, NewNotification, StoreError, Stream};
+use crate::store::{Append, NewNotification, StoreError};
 
 /// A use case that writes, but for appends, which are batched in a way of their own.
 pub(in crate::store) trait Operation: Send + 'static {
@@ -25,29 +25,24 @@ pub(in crate::store) trait Operation: Send + 'static {
     /// What it locks where other hubs write as well: it decides which others
     /// share its transaction, and in what order.
     fn locks(&self) -> Locks<'_> {
-        Locks::Jobs
+        Locks::Nothing
     }
 }
 
-/// What an [`Operation`] locks.
-#[derive(Debug, Clone, Copy)]
+/// What an [`Operation`] locks. Those of one transaction are carried out in
+/// this order, so that two hubs never wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::store) enum Locks<'a> {
-    /// A job of its own, or jobs that it skips where another one holds them.
-    Jobs,
+    /// One job.
+    Job(i64),
+    /// One idempotency key, by its scope and its text.
+    Key(&'a str, &'a str),
+    /// Only what it has made, or what it skips where another one holds it.
+    Nothing,
     /// One stream.
-    Stream(&'a Stream),
+    Stream(&'a str),
     /// More: it has a transaction of its own.
     Many,
-}
-
-impl Locks<'_> {
-    /// The streams' order.
-    pub(super) fn stream(&self) -> &str {
-        match self {
-            Self::Stream(stream) => stream.as_str(),
-            Self::Jobs | Self::Many => "",
-        }
-    }
 }
 
 /// An [`Operation`] with the caller that waits for it, of whatever type.

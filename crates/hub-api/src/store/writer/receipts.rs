@@ -124,6 +124,11 @@ impl Receipts {
         }
     }
 
+    /// How much waits to be written.
+    pub(in crate::store) fn len(&self) -> usize {
+        self.noted.lock().len()
+    }
+
     /// The confirmation of `stream` that is not yet written, 0 when there is none.
     pub(in crate::store) fn confirmed(&self, stream: &Stream) -> i64 {
         self.noted
@@ -157,13 +162,17 @@ impl Receipts {
         }
         noted.handed.drain(..share.handed.len());
         noted.attempts.drain(..share.attempts.len());
-        noted.confirmed.len() + noted.handed.len() + noted.attempts.len()
+        noted.len()
     }
 }
 
 impl Noted {
+    fn len(&self) -> usize {
+        self.confirmed.len() + self.handed.len() + self.attempts.len()
+    }
+
     fn is_empty(&self) -> bool {
-        self.confirmed.is_empty() && self.handed.is_empty() && self.attempts.is_empty()
+        self.len() == 0
     }
 }
 

@@ -1,6 +1,9 @@
 //! The notification log: sequences, pages, idempotency, confirmations, retention.
 
-use hub_api::store::{Append, Confirmation, ReceiptSource, Retention, StreamState};
+use hub_api::{
+    explain::explain,
+    store::{Append, Confirmation, Handed, ReceiptSource, Retention, StreamState},
+};
 
 use super::*;
 
@@ -210,6 +213,39 @@ async fn what_is_purged_is_named_missing_and_sequences_go_on() {
         keys.idempotency_keys, 3,
         "keys are kept for a day whatever is asked for"
     );
+}
+
+#[tokio::test]
+async fn timelines_are_kept_as_long_as_the_log_and_repeat_nothing_without_end() {
+    let db = open().await;
+    let id = db.upload(42).await;
+    let lease = db.lease().await;
+    let end = appended(db.append(completed(42, &lease)).await);
+    let mut counts = Vec::new();
+    let mut db = db;
+    for _ in 0..3 {
+        let again = Handed {
+            stream: stream(42),
+            analysis_id: Some(id),
+            sequence: end.sequence,
+            connections: 1,
+            at: db.clock.now(),
+        };
+        db.store.record_handed(vec![again; 25]);
+        db = db.reopen().await;
+        let timeline = explain(&db.store, &UserId::from(42), id).await.unwrap();
+        let text = timeline.to_string();
+        counts.push(text.lines().filter(|it| it.contains("  handed  ")).count());
+    }
+    assert!(counts[0] >= 25 && counts[2] == counts[0], "{counts:?}");
+    db.clock.advance(seconds(3600));
+    let retention = Retention {
+        log: seconds(3600),
+        ..Retention::default()
+    };
+    assert_eq!(db.store.purge(retention).await.unwrap().timeline_lines, 0);
+    db.clock.advance(seconds(1));
+    assert!(db.store.purge(retention).await.unwrap().timeline_lines > 3);
 }
 
 async fn keyed_by_count(db: &Db) -> NewNotification {

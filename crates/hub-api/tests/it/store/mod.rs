@@ -267,6 +267,7 @@ fn beat(lease: &Lease) -> Heartbeat {
         lease: LEASE,
         progress: None,
         park: None,
+        owner: None,
     }
 }
 

@@ -290,7 +290,9 @@ async fn heartbeat(db: &Db, model: &mut Model, lease: &Lease, park: bool) {
         return;
     };
     assert!(matches!(told, Beat::Alive(_)));
-    job.until = now + park.unwrap_or(LEASE);
+    if park.is_some() || job.state != State::Parked {
+        job.until = now + park.unwrap_or(LEASE);
+    }
     match park {
         Some(_) if job.reply => {
             job.state = State::Queued;
@@ -308,7 +310,8 @@ async fn reply(db: &Db, model: &mut Model, lease: &Lease) {
         .await
         .unwrap();
     let job = model.jobs.get_mut(&lease.job_id).unwrap();
-    let expected = if lease.attempt > job.attempt {
+    let handed_back = job.state == State::Queued && lease.attempt == job.attempt + 1;
+    let expected = if lease.attempt > job.attempt && !handed_back {
         Replied::Unknown
     } else if job.reply || matches!(job.state, State::Ended(..)) {
         Replied::AlreadyEnded
@@ -317,6 +320,7 @@ async fn reply(db: &Db, model: &mut Model, lease: &Lease) {
     } else {
         job.reply = true;
         job.reply_leases = 0;
+        job.attempt = lease.attempt;
         job.ready_at = db.clock.now();
         if job.state != State::Leased {
             job.state = State::Queued;

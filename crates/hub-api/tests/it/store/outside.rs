@@ -58,6 +58,57 @@ async fn an_answer_that_overtakes_the_parking_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_beat_that_comes_behind_the_parking_does_not_shorten_it() {
+    let db = open().await;
+    db.upload(42).await;
+    let lease = db.lease().await;
+    parked(&db, &lease, 600).await;
+    let late = db.store.heartbeat(beat(&lease)).await.unwrap();
+    assert!(matches!(late, Beat::Alive(_)));
+    db.clock.advance(seconds(599));
+    assert_eq!(db.store.expire(10).await.unwrap(), Default::default());
+    assert_eq!(reply(&db, &lease).await, Replied::Accepted);
+}
+
+#[tokio::test]
+async fn the_answer_to_an_attempt_that_was_handed_back_is_taken() {
+    let db = open().await;
+    db.upload(42).await;
+    let lease = db.lease().await;
+    let hand_back = Retry {
+        hand_back: true,
+        ..give_back(&lease)
+    };
+    db.store.retry(hand_back).await.unwrap();
+    assert_eq!(reply(&db, &lease).await, Replied::Accepted);
+    let mapping = db.lease().await;
+    assert_eq!((mapping.attempt, mapping.reply.is_some()), (1, true));
+    appended(db.append(completed(42, &mapping)).await);
+}
+
+#[tokio::test]
+async fn progress_for_another_owner_changes_nothing() {
+    let db = open().await;
+    db.upload(42).await;
+    let lease = db.lease().await;
+    let of = |owner: i64| Heartbeat {
+        owner: Some(UserId::from(owner)),
+        ..beat(&lease)
+    };
+    db.clock.advance(seconds(10));
+    assert_eq!(db.store.heartbeat(of(43)).await.unwrap(), Beat::NotOwner);
+    let Beat::Alive(alive) = db.store.heartbeat(of(42)).await.unwrap() else {
+        panic!("it is the owner's");
+    };
+    assert_eq!(alive.lease_until, db.clock.now() + LEASE);
+    let stale = Heartbeat {
+        token: "another".to_owned(),
+        ..of(43)
+    };
+    assert_eq!(db.store.heartbeat(stale).await.unwrap(), Beat::Stale);
+}
+
+#[tokio::test]
 async fn an_answer_saves_the_last_attempt_of_a_worker_that_died() {
     let db = open().await;
     db.upload(42).await;
