@@ -63,5 +63,5 @@ impl Inbox {
 
 /// When to give up waiting for something that took `after` in the recording.
 pub(crate) fn deadline(after: Option<u64>) -> Instant {
-    Instant::now() + Duration::from_millis(after.unwrap_or(0)) + Duration::from_secs(6)
+    Instant::now() + Duration::from_millis(after.unwrap_or(0)) + Duration::from_secs(15)
 }
