@@ -12,6 +12,7 @@ pub mod user_id;
 pub mod analysis;
 pub mod notification;
 pub mod notify;
+pub mod broadcast;
 pub mod jobs;
 pub mod queue;
 pub mod connection;

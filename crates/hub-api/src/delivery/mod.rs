@@ -190,6 +190,27 @@ impl Delivery {
         sent / messages.len().max(1)
     }
 
+    /// Sends an event that is not logged to every connection, or to those of a
+    /// group; gives the number of those on this node. It never waits for them.
+    ///
+    /// # Errors
+    /// When the arguments cannot be written for a client's protocol.
+    pub async fn broadcast(
+        &self,
+        event: &str,
+        arguments: &[RawJson],
+        group: Option<&str>,
+    ) -> Result<usize, signalr::protocol::WriteError> {
+        let Some(serving) = self.serving() else {
+            return Ok(0);
+        };
+        let clients = match group {
+            Some(group) => serving.context.group(group),
+            None => serving.context.all(),
+        };
+        clients.try_send(event, arguments).await
+    }
+
     // What connections tell
 
     /// A connection opened: it reads the log once it resumed, or did not in time.

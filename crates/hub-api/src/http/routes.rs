@@ -57,6 +57,7 @@ fn health_checks() -> OpenApiRouter<AppState> {
 fn internal_calls() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(internal::notify::notify))
+        .routes(routes!(internal::broadcast::broadcast))
         .routes(routes!(internal::deployed::analysis_completed))
         .routes(routes!(internal::deployed::analysis_failed))
         .routes(routes!(internal::lease::lease_jobs))

@@ -20,6 +20,9 @@ use crate::{
 /// Where the hub is mounted.
 pub const PATH: &str = "/hubs/plantanalysis";
 
+/// How internal calls name it.
+pub const NAME: &str = "plantanalysis";
+
 /// A client that knows of `Resume` calls it at once. One that has not called
 /// it this long after connecting does not know of it.
 const RESUME_GRACE: Duration = Duration::from_secs(1);

@@ -46,6 +46,20 @@ impl Client {
         event["arguments"].clone()
     }
 
+    /// The next invocation of `target` (of any, where it is empty) as it was sent.
+    pub(crate) async fn text(&mut self, target: &str) -> String {
+        let wanted = format!("{{\"type\":1,\"target\":\"{target}");
+        while let Some(message) = self.0.next().await {
+            let Message::Text(text) = message.unwrap() else {
+                continue;
+            };
+            if let Some(part) = text.split('\u{1e}').find(|part| part.starts_with(&wanted)) {
+                return part.to_owned();
+            }
+        }
+        panic!("the connection closed before that message");
+    }
+
     /// The next message of that type.
     pub(crate) async fn message(&mut self, kind: u8) -> Value {
         self.find(|message| message["type"] == kind).await

@@ -13,6 +13,18 @@ const LONGEST_MESSAGE: usize = 500;
 const LONGEST_TOKEN: usize = 128;
 const LONGEST_RESULT: usize = 256 * 1024;
 const MOST_SYMPTOMS: usize = 100;
+const LONGEST_EVENT: usize = 64;
+
+/// Names that clients of SignalR keep for themselves, and those of the hub's own events.
+const RESERVED_EVENTS: &[&str] = &[
+    "ReceiveAnalysisCompleted",
+    "ReceiveAnalysisFailed",
+    "ReceiveAnalysisProgress",
+    "AnalysisCompleted",
+    "AnalysisFailed",
+    "AnalysisProgress",
+    "Pong",
+];
 
 /// Collects what is wrong, so that a sender learns all of it at once.
 #[derive(Debug, Default)]
@@ -122,6 +134,26 @@ pub(crate) fn result(result: &AnalysisResult, faults: &mut Faults) {
         }
         Err(_) => faults.add("result", "it cannot be stored", "see /openapi.json"),
     }
+}
+
+/// The name of an event that is not the hub's own.
+pub(crate) fn event(name: &str, field: &str, faults: &mut Faults) {
+    let good = (1..=LONGEST_EVENT).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    let accepted = "a letter, then at most 63 letters, digits, or _ . -";
+    faults.check(good, field, "it is no name of an event", accepted);
+    let reserved = RESERVED_EVENTS
+        .iter()
+        .any(|own| own.eq_ignore_ascii_case(name));
+    faults.check(
+        !reserved,
+        field,
+        "it is the hub's own",
+        "another name, or notification",
+    );
 }
 
 /// Payloads of events and notifications.

@@ -3,6 +3,7 @@
 
 pub(crate) mod guard;
 pub(crate) mod notify;
+pub(crate) mod broadcast;
 pub(in crate::http) mod notification;
 pub(in crate::http) mod checks;
 pub(crate) mod deployed;

@@ -30,18 +30,6 @@ use crate::{
 
 /// The longest body: a result, a notification and their names.
 pub(super) const LONGEST_BODY: usize = 512 * 1024;
-const LONGEST_EVENT: usize = 64;
-
-/// Names that clients of SignalR keep for themselves, and those of this route's own kinds.
-const RESERVED_EVENTS: &[&str] = &[
-    "ReceiveAnalysisCompleted",
-    "ReceiveAnalysisFailed",
-    "ReceiveAnalysisProgress",
-    "AnalysisCompleted",
-    "AnalysisFailed",
-    "AnalysisProgress",
-    "Pong",
-];
 
 /// Notify a user
 ///
@@ -191,22 +179,7 @@ fn event(request: NotifyRequest) -> Result<NewNotification, ApiError> {
         ));
     };
     let mut faults = Faults::default();
-    let good = (1..=LONGEST_EVENT).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    let accepted = "a letter, then at most 63 letters, digits, or _ . -";
-    faults.check(good, "event", "it is no name of an event", accepted);
-    let reserved = RESERVED_EVENTS
-        .iter()
-        .any(|own| own.eq_ignore_ascii_case(&name));
-    faults.check(
-        !reserved,
-        "event",
-        "it is the hub's own",
-        "another name, or notification",
-    );
+    checks::event(&name, "event", &mut faults);
     faults.check(
         request.kind.is_none(),
         "type",

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod notifications;
+mod broadcast;
 mod refusals;
 mod overlays;
 mod guard;

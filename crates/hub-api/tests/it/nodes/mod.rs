@@ -4,6 +4,7 @@
 
 mod client;
 mod log;
+mod broadcast;
 mod connections;
 mod faults;
 
