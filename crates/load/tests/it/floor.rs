@@ -1,0 +1,78 @@
+//! Against a server that is not ours but for its place: the floor.
+
+use std::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+use e2e::{binaries::workspace_root, ports::free_port};
+
+use super::{
+    assert_complete, report,
+    second_client::{SecondClient, all_up_to},
+    tendril_load,
+};
+
+/// It ends with the test.
+struct Floor {
+    process: Child,
+    address: String,
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Floor {
+    fn start() -> Self {
+        let built = Command::new(env!("CARGO"))
+            .current_dir(workspace_root())
+            .args(["build", "--quiet", "-p", "load", "--example", "floor"])
+            .status();
+        assert!(built.unwrap().success());
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_tendril-load"));
+        let program = program.parent().unwrap().join("examples/floor");
+        let address = format!("127.0.0.1:{}", free_port().unwrap());
+        let floor = Self {
+            process: Command::new(program).arg(&address).spawn().unwrap(),
+            address,
+        };
+        let patience = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&floor.address).is_err() {
+            assert!(Instant::now() < patience, "the floor does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        floor
+    }
+
+    fn load(&self, arguments: &[&str]) -> Command {
+        let mut command = tendril_load(arguments);
+        let url = format!("http://{}/hub", self.address);
+        command.args(["--url", &url, "--secret", "any", "--warm-up", "0s", "--duration", "500ms"]);
+        command
+    }
+}
+
+#[tokio::test]
+async fn it_is_driven_by_the_same_scenarios_and_a_second_client_agrees() {
+    let floor = Floor::start();
+    for arguments in [
+        &["notify", "--rate", "100", "--connections", "10", "--users", "5"][..],
+        &["notify", "--rate", "100", "--connections", "10", "--progress"],
+        &["broadcast", "--rate", "20", "--connections", "10"],
+        &["echo", "--rate", "100", "--connections", "10"],
+    ] {
+        assert_complete(&report(floor.load(arguments)).await);
+    }
+    // It takes nobody's token for granted, and knows a client without one as user 0.
+    let second = SecondClient::connect(&format!("ws://{}/hub", floor.address)).await;
+    let numbers = tokio::spawn(second.numbers());
+    let both = ["notify", "--rate", "100", "--connections", "2", "--users", "1", "--first-user", "0"];
+    let report = report(floor.load(&both)).await;
+    assert_complete(&report);
+    assert_eq!(numbers.await.unwrap(), all_up_to(&report["sent"]));
+}
