@@ -80,6 +80,12 @@ impl Program {
 }
 
 impl Process {
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// SIGKILL: it gets no chance to do anything, and is gone on return.
     pub async fn kill(mut self) -> Result<()> {
         self.child

@@ -35,6 +35,12 @@ impl Service {
         self.port
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref()?.id()
+    }
+
     /// Starts it (again) and waits until it is healthy.
     pub async fn start(&mut self) -> Result<()> {
         if self.process.is_some() {

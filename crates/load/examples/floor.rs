@@ -20,7 +20,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use base64::{Engine as _, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use memchr::{memchr, memmem};
 use sha1::{Digest as _, Sha1};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -136,7 +139,10 @@ async fn frames(socket: &Arc<TcpStream>, sockets: &Sockets) -> io::Result<()> {
             if opcode == 8 {
                 return Ok(());
             }
-            for record in payload.split(|byte| *byte == 0x1e).filter(|each| !each.is_empty()) {
+            for record in payload
+                .split(|byte| *byte == 0x1e)
+                .filter(|each| !each.is_empty())
+            {
                 if !has_shaken_hands {
                     has_shaken_hands = true;
                     write_frame(&mut answers, b"{}\x1e");
@@ -144,7 +150,8 @@ async fn frames(socket: &Arc<TcpStream>, sockets: &Sockets) -> io::Result<()> {
                     open.push(Arc::clone(socket));
                 } else if let Some(id) = text_of(record, b"\"invocationId\":\"") {
                     let id = String::from_utf8_lossy(id);
-                    let done = format!("{{\"type\":3,\"invocationId\":\"{id}\",\"result\":null}}\u{1e}");
+                    let done =
+                        format!("{{\"type\":3,\"invocationId\":\"{id}\",\"result\":null}}\u{1e}");
                     write_frame(&mut answers, done.as_bytes());
                 }
             }
@@ -180,10 +187,15 @@ fn deliver(body: &[u8], is_broadcast: bool, clients: &Clients) -> usize {
     message.extend_from_slice(b"]}\x1e");
     let mut frame = Vec::with_capacity(message.len() + 4);
     write_frame(&mut frame, &message);
-    let by_user = clients.by_user.read().unwrap_or_else(PoisonError::into_inner);
+    let by_user = clients
+        .by_user
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
     let send = |sockets: &Arc<Sockets>| {
         let open = sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().filter(|socket| socket.try_write(&frame).is_ok()).count()
+        open.iter()
+            .filter(|socket| socket.try_write(&frame).is_ok())
+            .count()
     };
     if is_broadcast {
         return by_user.values().map(send).sum();
@@ -228,7 +240,8 @@ fn upgrade(head: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(head).ok()?;
     let key = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
+        name.eq_ignore_ascii_case("sec-websocket-key")
+            .then(|| value.trim())
     })?;
     let mut hash = Sha1::new();
     hash.update(key);
@@ -249,8 +262,14 @@ fn content_length(head: &[u8]) -> usize {
 fn frame(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     let (length, at) = match second & 0x7f {
-        126 => (u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into(), 4),
-        127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize, 10),
+        126 => (
+            u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into(),
+            4,
+        ),
+        127 => (
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+            10,
+        ),
         short => (usize::from(short), 2),
     };
     let mask = bytes.get(at..at + 4)?;
@@ -285,7 +304,9 @@ fn text_of<'a>(bytes: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
 fn number(digits: &[u8]) -> u64 {
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0_u64, |number, digit| {
-        number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(digit - b'0'))
     })
 }
 

@@ -146,7 +146,12 @@ pub struct Common {
     #[arg(long, default_value = "3s", value_parser = duration)]
     pub settle: Duration,
     /// A token that all connections have.
-    #[arg(long, env = "TENDRIL_LOAD_TOKEN", hide_env_values = true, conflicts_with = "secret")]
+    #[arg(
+        long,
+        env = "TENDRIL_LOAD_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "secret"
+    )]
     pub token: Option<String>,
     /// What a token of each user is signed with (HS256).
     #[arg(long, env = "TENDRIL_LOAD_SECRET", hide_env_values = true)]
@@ -193,7 +198,12 @@ pub struct Posting {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub posters: u32,
     /// The secret of internal calls.
-    #[arg(long, env = "TENDRIL_LOAD_INTERNAL_SECRET", hide_env_values = true, default_value = "")]
+    #[arg(
+        long,
+        env = "TENDRIL_LOAD_INTERNAL_SECRET",
+        hide_env_values = true,
+        default_value = ""
+    )]
     pub internal_secret: String,
     /// Another server that is posted to: http://host[:port].
     #[arg(long)]
@@ -288,12 +298,18 @@ const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
 const HIGHEST_RATE: f64 = 1e6;
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let accepted = || format!("{text:?} is no time; accepted: a number with ms, s, m or h (10s), at most 24h");
+    let accepted =
+        || format!("{text:?} is no time; accepted: a number with ms, s, m or h (10s), at most 24h");
     let units = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let seconds = units.iter().find_map(|(unit, factor)| {
         let number = text.strip_suffix(unit)?;
-        let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        plain.then(|| number.parse::<f64>().ok()).flatten().map(|number| number * factor)
+        let plain = number
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        plain
+            .then(|| number.parse::<f64>().ok())
+            .flatten()
+            .map(|number| number * factor)
     });
     let seconds = seconds.ok_or_else(accepted)?;
     let time = Duration::try_from_secs_f64(seconds).map_err(|_| accepted())?;
@@ -303,7 +319,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn rate(text: &str) -> Result<f64, String> {
     let rate: Option<f64> = text.parse().ok();
     rate.filter(|rate| (0.0..=HIGHEST_RATE).contains(rate))
-        .ok_or_else(|| format!("{text:?} is no rate; accepted: a number a second from 0 to {HIGHEST_RATE}"))
+        .ok_or_else(|| {
+            format!("{text:?} is no rate; accepted: a number a second from 0 to {HIGHEST_RATE}")
+        })
 }
 
 fn json_array(text: &str) -> Result<JsonArray, String> {

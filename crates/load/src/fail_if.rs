@@ -71,7 +71,9 @@ pub struct FailIf {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FailIfError {
     /// There is nothing to compare with.
-    #[error("{0:?} compares nothing; accepted: a figure, then > >= < or <=, then a value, as in p99>5ms")]
+    #[error(
+        "{0:?} compares nothing; accepted: a figure, then > >= < or <=, then a value, as in p99>5ms"
+    )]
     NoComparison(String),
     /// No such figure.
     #[error("there is no figure {0:?}; accepted: {list}", list = NAMES)]

@@ -284,12 +284,22 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_with_its_body() {
-        let stream = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nconnection: close\r\n\r\nokHTTP/1.1 ";
+        let stream =
+            b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nconnection: close\r\n\r\nokHTTP/1.1 ";
         let (answer, consumed) = parse_answer(stream).unwrap().unwrap();
-        assert_eq!((answer.status, &answer.body[..], answer.closes), (202, &b"ok"[..], true));
+        assert_eq!(
+            (answer.status, &answer.body[..], answer.closes),
+            (202, &b"ok"[..], true)
+        );
         assert_eq!(&stream[consumed..], b"HTTP/1.1 ");
         assert!(parse_answer(&stream[..50]).unwrap().is_none());
-        assert!(matches!(parse_answer(b"HTTP/1.0 200 OK\r\n\r\n"), Err(HttpError::Malformed)));
-        assert!(matches!(parse_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"), Err(HttpError::TooLong)));
+        assert!(matches!(
+            parse_answer(b"HTTP/1.0 200 OK\r\n\r\n"),
+            Err(HttpError::Malformed)
+        ));
+        assert!(matches!(
+            parse_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"),
+            Err(HttpError::TooLong)
+        ));
     }
 }

@@ -268,7 +268,9 @@ enum PostError {
 /// As much of a refusal as says why.
 fn excerpt(body: &[u8]) -> String {
     let problem = serde_json::from_slice::<Value>(body).ok();
-    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    let detail = problem
+        .as_ref()
+        .and_then(|problem| problem["detail"].as_str());
     let text = detail.map_or_else(|| String::from_utf8_lossy(body), Into::into);
     text.chars().take(120).collect()
 }

@@ -77,7 +77,12 @@ mod tests {
 
     #[test]
     fn a_probe_that_is_cut_off_is_none() {
-        let probe = Probe { run: 1, stream: 2, number: 3, due: 4 };
+        let probe = Probe {
+            run: 1,
+            stream: 2,
+            number: 3,
+            due: 4,
+        };
         let text = probe.text();
         assert_eq!(text.len(), LENGTH);
         assert_eq!(Probe::find(&text.as_bytes()[..LENGTH - 1]), None);

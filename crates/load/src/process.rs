@@ -52,7 +52,9 @@ fn cpu(stat: &str) -> Option<Duration> {
 }
 
 fn memory(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -106,7 +108,10 @@ mod tests {
         let stat = "7 (a) b (c) R 1 7 7 0 -1 4194304 90 0 0 0 150 50 0 0 20 0 3 0 10 1 2";
         assert_eq!(cpu(stat), Some(Duration::from_secs(2)));
         assert_eq!(cpu("7 (a"), None);
-        assert_eq!(memory("VmRSS:\t 9 kB\nRssAnon:\t    12 kB\n"), Some(12 * 1024));
+        assert_eq!(
+            memory("VmRSS:\t 9 kB\nRssAnon:\t    12 kB\n"),
+            Some(12 * 1024)
+        );
         assert_eq!(memory("VmRSS: 9 kB"), None);
     }
 

@@ -12,7 +12,10 @@ thread_local! {
 }
 
 /// Connects from `source`, where one is given.
-pub(crate) async fn connect(target: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
+pub(crate) async fn connect(
+    target: SocketAddr,
+    source: Option<SocketAddr>,
+) -> io::Result<TcpStream> {
     let socket = if target.is_ipv4() {
         TcpSocket::new_v4()?
     } else {

@@ -29,7 +29,9 @@ pub enum TargetError {
     #[error("{0:?} is no address; accepted: http://host[:port][/path]")]
     Form(String),
     /// TLS.
-    #[error("{0:?} is not loaded: TLS is not spoken here; load the server behind its proxy (http://host[:port][/path])")]
+    #[error(
+        "{0:?} is not loaded: TLS is not spoken here; load the server behind its proxy (http://host[:port][/path])"
+    )]
     Tls(String),
     /// The name has no address.
     #[error("{host} has no address: {source}")]
@@ -40,7 +42,9 @@ pub enum TargetError {
         source: std::io::Error,
     },
     /// On another machine.
-    #[error("{0} is not on this machine; --allow-remote loads it all the same: only do that to a server of your own")]
+    #[error(
+        "{0} is not on this machine; --allow-remote loads it all the same: only do that to a server of your own"
+    )]
     Remote(String),
 }
 
@@ -52,7 +56,9 @@ impl FromStr for Url {
         if text.starts_with("https://") || text.starts_with("wss://") {
             return Err(TargetError::Tls(text.to_owned()));
         }
-        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("ws://"));
+        let rest = text
+            .strip_prefix("http://")
+            .or_else(|| text.strip_prefix("ws://"));
         let rest = rest.ok_or_else(form)?;
         let (authority, path) = match rest.find(['/', '?']) {
             Some(at) => rest.split_at(at),
@@ -62,7 +68,9 @@ impl FromStr for Url {
         if authority.is_empty() || !authority.chars().all(plain) || !path.chars().all(plain) {
             return Err(form());
         }
-        let behind_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+        let behind_host = authority
+            .rsplit_once(']')
+            .map_or(authority, |(_, rest)| rest);
         let authority = match behind_host.rsplit_once(':') {
             Some((_, port)) if port.parse::<u16>().is_ok() => authority.to_owned(),
             Some(_) => return Err(form()),
@@ -145,12 +153,22 @@ mod tests {
     fn addresses_are_read() {
         let pair = |authority: &str, path: &str| (authority.to_owned(), path.to_owned());
         assert_eq!(read("http://localhost"), pair("localhost:80", "/"));
-        assert_eq!(read("http://[::1]:8080/hub?a=b"), pair("[::1]:8080", "/hub?a=b"));
+        assert_eq!(
+            read("http://[::1]:8080/hub?a=b"),
+            pair("[::1]:8080", "/hub?a=b")
+        );
         assert_eq!(read("ws://h:1?x"), pair("h:1", "/?x"));
         let url: Url = "http://h:1/hub?a=b".parse().unwrap();
         assert_eq!(url.path_with("id=1"), "/hub?a=b&id=1");
         assert_eq!(url.at("/x").path_with("id=1"), "/x?id=1");
-        for wrong in ["", "localhost", "http://", "http://h:port/", "http://h/ x", "http://u@h/"] {
+        for wrong in [
+            "",
+            "localhost",
+            "http://",
+            "http://h:port/",
+            "http://h/ x",
+            "http://u@h/",
+        ] {
             let error = wrong.parse::<Url>().unwrap_err().to_string();
             assert!(error.contains("accepted: http://host"), "{error}");
         }

@@ -64,8 +64,7 @@ fn sign(secret: &[u8], claims: &Map<String, Value>, user: &str) -> String {
     all.extend(claims.clone());
     let payload = URL_SAFE_NO_PAD.encode(Value::Object(all).to_string());
     let signed = format!("{HEADER}.{payload}");
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
     mac.update(signed.as_bytes());
     let signature = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
     format!("{signed}.{signature}")

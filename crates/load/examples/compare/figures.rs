@@ -35,12 +35,34 @@ pub(crate) struct Measured {
     values: BTreeMap<&'static str, Vec<f64>>,
 }
 
-const fn less(name: &'static str, place: &'static str, unit: &'static str, goal: &'static str) -> Figure {
-    Figure { name, place, unit, more: false, goal }
+const fn less(
+    name: &'static str,
+    place: &'static str,
+    unit: &'static str,
+    goal: &'static str,
+) -> Figure {
+    Figure {
+        name,
+        place,
+        unit,
+        more: false,
+        goal,
+    }
 }
 
-const fn more(name: &'static str, place: &'static str, unit: &'static str, goal: &'static str) -> Figure {
-    Figure { name, place, unit, more: true, goal }
+const fn more(
+    name: &'static str,
+    place: &'static str,
+    unit: &'static str,
+    goal: &'static str,
+) -> Figure {
+    Figure {
+        name,
+        place,
+        unit,
+        more: true,
+        goal,
+    }
 }
 
 const MEMORY: &str = "/server/memoryAConnection";
@@ -58,7 +80,13 @@ const fn run(
     arguments: &'static [&'static str],
     figures: &'static [Figure],
 ) -> Run {
-    Run { name, arguments, servers: BOTH, figures, needs_parts: false }
+    Run {
+        name,
+        arguments,
+        servers: BOTH,
+        figures,
+        needs_parts: false,
+    }
 }
 
 const fn hub_alone(
@@ -66,7 +94,13 @@ const fn hub_alone(
     arguments: &'static [&'static str],
     figures: &'static [Figure],
 ) -> Run {
-    Run { name, arguments, servers: HUB, figures, needs_parts: false }
+    Run {
+        name,
+        arguments,
+        servers: HUB,
+        figures,
+        needs_parts: false,
+    }
 }
 
 /// Everything that is measured, in the table's order.
@@ -75,110 +109,308 @@ pub(crate) const RUNS: &[Run] = &[
         "idle",
         &["idle", "--connections", "10000", "--duration", "5s"],
         &[
-            less("user memory an idle connection, 10,000 of them", MEMORY, "B", "<= 4,096 B"),
+            less(
+                "user memory an idle connection, 10,000 of them",
+                MEMORY,
+                "B",
+                "<= 4,096 B",
+            ),
             less("CPU an open", CPU_OPEN, "us", "<= 2x"),
-            more("connections opened a second", "/opensPerSecond", "/s", "above ASP.NET"),
+            more(
+                "connections opened a second",
+                "/opensPerSecond",
+                "/s",
+                "above ASP.NET",
+            ),
         ],
     ),
     run(
         "progress at 1,000 a second",
-        &["notify", "--progress", "--size", "260", "--connections", "1000", "--rate", "1000"],
         &[
-            less("CPU a notification, not logged, 1,000 a second", CPU, "us", "<= 1.5x"),
+            "notify",
+            "--progress",
+            "--size",
+            "260",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+        ],
+        &[
+            less(
+                "CPU a notification, not logged, 1,000 a second",
+                CPU,
+                "us",
+                "<= 1.5x",
+            ),
             less("p50, not logged, 1,000 a second", P50, "us", ""),
             less("p99, not logged, 1,000 a second", P99, "us", ""),
         ],
     ),
     run(
         "progress, most",
-        &["notify", "--progress", "--size", "260", "--connections", "1000", "--rate", "0", "--posters", "8"],
         &[
-            less("CPU a notification, not logged, as many as go", CPU, "us", "<= 1.5x"),
-            more("most notifications a second, not logged", A_SECOND, "/s", "above ASP.NET"),
+            "notify",
+            "--progress",
+            "--size",
+            "260",
+            "--connections",
+            "1000",
+            "--rate",
+            "0",
+            "--posters",
+            "8",
+        ],
+        &[
+            less(
+                "CPU a notification, not logged, as many as go",
+                CPU,
+                "us",
+                "<= 1.5x",
+            ),
+            more(
+                "most notifications a second, not logged",
+                A_SECOND,
+                "/s",
+                "above ASP.NET",
+            ),
         ],
     ),
     run(
         "durable at 1,000 a second",
-        &["notify", "--connections", "1000", "--rate", "1000", "--posters", "64"],
         &[
-            less("CPU a notification, durable, 1,000 a second", CPU, "us", "<= 3x"),
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+            "--posters",
+            "64",
+        ],
+        &[
+            less(
+                "CPU a notification, durable, 1,000 a second",
+                CPU,
+                "us",
+                "<= 3x",
+            ),
             less("p50, durable, 1,000 a second", P50, "us", ""),
             less("p99, durable, 1,000 a second", P99, "us", "< 5,000 us"),
         ],
     ),
     run(
         "durable, most",
-        &["notify", "--connections", "1000", "--rate", "0", "--posters", "256"],
         &[
-            less("CPU a notification, durable, as many as go", CPU, "us", "<= 3x"),
-            more("most notifications a second, durable", A_SECOND, "/s", "above ASP.NET without a log"),
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "0",
+            "--posters",
+            "256",
+        ],
+        &[
+            less(
+                "CPU a notification, durable, as many as go",
+                CPU,
+                "us",
+                "<= 3x",
+            ),
+            more(
+                "most notifications a second, durable",
+                A_SECOND,
+                "/s",
+                "above ASP.NET without a log",
+            ),
         ],
     ),
     run(
         "broadcast to 1,000",
         &["broadcast", "--connections", "1000", "--rate", "20"],
-        &[less("CPU a broadcast delivery, 1,000 connections", CPU, "us", "<= 1.3x")],
+        &[less(
+            "CPU a broadcast delivery, 1,000 connections",
+            CPU,
+            "us",
+            "<= 1.3x",
+        )],
     ),
     run(
         "broadcast to 5,000",
         &["broadcast", "--connections", "5000", "--rate", "4"],
-        &[less("CPU a broadcast delivery, 5,000 connections", CPU, "us", "<= 1.3x")],
+        &[less(
+            "CPU a broadcast delivery, 5,000 connections",
+            CPU,
+            "us",
+            "<= 1.3x",
+        )],
     ),
     run(
         "broadcast to 15,000",
         &["broadcast", "--connections", "15000", "--rate", "1"],
-        &[less("CPU a broadcast delivery, 15,000 connections", CPU, "us", "<= 1.3x")],
+        &[less(
+            "CPU a broadcast delivery, 15,000 connections",
+            CPU,
+            "us",
+            "<= 1.3x",
+        )],
     ),
     run(
         "echo",
         &["echo", "--connections", "100", "--rate", "0"],
         &[
-            more("invocations answered a second, 100 clients", A_SECOND, "/s", "above ASP.NET"),
+            more(
+                "invocations answered a second, 100 clients",
+                A_SECOND,
+                "/s",
+                "above ASP.NET",
+            ),
             less("CPU an invocation", CPU, "us", ""),
         ],
     ),
     hub_alone(
         "messagepack",
-        &["notify", "--connections", "1000", "--rate", "1000", "--posters", "64", "--protocol", "messagepack"],
-        &[less("CPU a notification, durable, MessagePack", CPU, "us", "")],
+        &[
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+            "--posters",
+            "64",
+            "--protocol",
+            "messagepack",
+        ],
+        &[less(
+            "CPU a notification, durable, MessagePack",
+            CPU,
+            "us",
+            "",
+        )],
     ),
     hub_alone(
         "sse",
-        &["notify", "--connections", "1000", "--rate", "1000", "--posters", "64", "--transport", "sse"],
-        &[less("CPU a notification, durable, Server-Sent Events", CPU, "us", "")],
+        &[
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+            "--posters",
+            "64",
+            "--transport",
+            "sse",
+        ],
+        &[less(
+            "CPU a notification, durable, Server-Sent Events",
+            CPU,
+            "us",
+            "",
+        )],
     ),
     hub_alone(
         "long polling",
-        &["notify", "--connections", "1000", "--rate", "1000", "--posters", "64", "--transport", "lp"],
-        &[less("CPU a notification, durable, long polling", CPU, "us", "")],
+        &[
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+            "--posters",
+            "64",
+            "--transport",
+            "lp",
+        ],
+        &[less(
+            "CPU a notification, durable, long polling",
+            CPU,
+            "us",
+            "",
+        )],
     ),
     hub_alone(
         "idle sse",
-        &["idle", "--connections", "5000", "--transport", "sse", "--duration", "1s"],
-        &[less("user memory an idle connection, Server-Sent Events", MEMORY, "B", "")],
+        &[
+            "idle",
+            "--connections",
+            "5000",
+            "--transport",
+            "sse",
+            "--duration",
+            "1s",
+        ],
+        &[less(
+            "user memory an idle connection, Server-Sent Events",
+            MEMORY,
+            "B",
+            "",
+        )],
     ),
     hub_alone(
         "idle lp",
-        &["idle", "--connections", "5000", "--transport", "lp", "--duration", "1s"],
-        &[less("user memory an idle connection, long polling", MEMORY, "B", "")],
+        &[
+            "idle",
+            "--connections",
+            "5000",
+            "--transport",
+            "lp",
+            "--duration",
+            "1s",
+        ],
+        &[less(
+            "user memory an idle connection, long polling",
+            MEMORY,
+            "B",
+            "",
+        )],
     ),
     Run {
         name: "postgres",
-        arguments: &["notify", "--connections", "1000", "--rate", "1000", "--posters", "64"],
+        arguments: &[
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+            "--posters",
+            "64",
+        ],
         servers: &[Server::OnPostgres],
         figures: &[
-            less("CPU of the hub a notification, durable, PostgreSQL", CPU, "us", ""),
+            less(
+                "CPU of the hub a notification, durable, PostgreSQL",
+                CPU,
+                "us",
+                "",
+            ),
             less("p99, durable, PostgreSQL", P99, "us", ""),
         ],
         needs_parts: true,
     },
     Run {
         name: "two hubs",
-        arguments: &["notify", "--connections", "1000", "--rate", "1000", "--posters", "64"],
+        arguments: &[
+            "notify",
+            "--connections",
+            "1000",
+            "--rate",
+            "1000",
+            "--posters",
+            "64",
+        ],
         servers: &[Server::OneOfTwo],
         figures: &[
-            less("CPU of one hub of two a notification, durable, PostgreSQL and Redis", CPU, "us", ""),
-            less("p99, posted to one hub of two, PostgreSQL and Redis", P99, "us", ""),
+            less(
+                "CPU of one hub of two a notification, durable, PostgreSQL and Redis",
+                CPU,
+                "us",
+                "",
+            ),
+            less(
+                "p99, posted to one hub of two, PostgreSQL and Redis",
+                P99,
+                "us",
+                "",
+            ),
         ],
         needs_parts: true,
     },

@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use e2e::binaries::{target_folder, workspace_root};
 
 use figures::{Figure, Measured, RUNS};
-use servers::{Server, Servers};
+use servers::Servers;
 
 struct Settings {
     turns: usize,
@@ -34,14 +34,25 @@ async fn main() -> Result<()> {
     let settings = settings()?;
     let mut figures: BTreeMap<&'static str, Measured> = BTreeMap::new();
     let mut servers = Servers::build()?;
-    for run in RUNS.iter().filter(|run| settings.wants(run.name, run.needs_parts)) {
+    for run in RUNS
+        .iter()
+        .filter(|run| settings.wants(run.name, run.needs_parts))
+    {
         for turn in 1..=settings.turns {
             for server in run.servers {
-                say(&format!("{} of {}, turn {turn} of {}", run.name, server.name(), settings.turns));
+                say(&format!(
+                    "{} of {}, turn {turn} of {}",
+                    run.name,
+                    server.name(),
+                    settings.turns
+                ));
                 let report = servers.measure(*server, run).await;
-                let report = report.with_context(|| format!("{} of {}", run.name, server.name()))?;
+                let report =
+                    report.with_context(|| format!("{} of {}", run.name, server.name()))?;
                 for figure in run.figures {
-                    let measured = figures.entry(figure.name).or_insert_with(|| Measured::new(*figure));
+                    let measured = figures
+                        .entry(figure.name)
+                        .or_insert_with(|| Measured::new(*figure));
                     measured.take(*server, &report);
                 }
             }

@@ -65,9 +65,16 @@ impl Servers {
         let folder = own.parent().and_then(|examples| examples.parent());
         let folder = folder.context("this program is in no folder")?.to_owned();
         let mut build = Command::new(env!("CARGO"));
-        build
-            .current_dir(workspace_root())
-            .args(["build", "--locked", "-q", "-p", "load", "--bins", "--example", "floor"]);
+        build.current_dir(workspace_root()).args([
+            "build",
+            "--locked",
+            "-q",
+            "-p",
+            "load",
+            "--bins",
+            "--example",
+            "floor",
+        ]);
         if folder.ends_with("release") {
             build.arg("--release");
         }

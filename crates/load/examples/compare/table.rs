@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use crate::{figures::Measured, servers::Server};
 
 pub(crate) fn table(figures: &[Measured]) -> String {
-    let mut text = String::from("| figure | floor | hub | ratio | goal |\n|---|---:|---:|---:|---|\n");
+    let mut text =
+        String::from("| figure | floor | hub | ratio | goal |\n|---|---:|---:|---:|---|\n");
     for measured in figures {
         let unit = measured.figure.unit;
-        let value = |value: Option<f64>| value.map_or_else(String::new, |value| written(value, unit));
+        let value =
+            |value: Option<f64>| value.map_or_else(String::new, |value| written(value, unit));
         let ratio = measured.ratio();
         let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
         let _ = writeln!(

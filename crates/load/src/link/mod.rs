@@ -75,11 +75,7 @@ impl Link {
     }
 
     /// Sends hub messages. Is not to be dropped half-way.
-    pub(crate) async fn send(
-        &mut self,
-        server: &Server,
-        messages: &[u8],
-    ) -> Result<(), LinkError> {
+    pub(crate) async fn send(&mut self, server: &Server, messages: &[u8]) -> Result<(), LinkError> {
         match self {
             Self::WebSocket(link) => link.send(messages, server.protocol).await,
             Self::Events(link) => link.posts.send(server, messages).await,

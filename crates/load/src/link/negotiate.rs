@@ -20,7 +20,11 @@ pub(super) async fn negotiate(
     connection: &mut HttpConnection,
     token: Option<&str>,
 ) -> Result<String, LinkError> {
-    let (path, query) = server.url.path.split_once('?').unwrap_or((&server.url.path, ""));
+    let (path, query) = server
+        .url
+        .path
+        .split_once('?')
+        .unwrap_or((&server.url.path, ""));
     let joint = if query.is_empty() { "" } else { "&" };
     let path = format!(
         "{}/negotiate?{query}{joint}negotiateVersion=1",

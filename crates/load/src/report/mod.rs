@@ -176,8 +176,8 @@ impl Report {
             let server = self.server.get_or_insert_default();
             server.memory_before = before;
             server.memory_with = with;
-            server.memory_a_connection = (connections > 0)
-                .then(|| (with as f64 - before as f64) / connections as f64);
+            server.memory_a_connection =
+                (connections > 0).then(|| (with as f64 - before as f64) / connections as f64);
         }
     }
 
@@ -207,9 +207,7 @@ impl Report {
             Metric::Percentile(percent) => latency.map(|all| all.at(percent)),
             Metric::Mean => latency.map(|all| all.mean_us / 1e6),
             Metric::Max => latency.map(|all| all.max_us / 1e6),
-            Metric::Loss => {
-                (self.expected > 0).then(|| self.lost as f64 / self.expected as f64)
-            }
+            Metric::Loss => (self.expected > 0).then(|| self.lost as f64 / self.expected as f64),
             Metric::Lost => Some(self.lost as f64),
             Metric::Duplicates => Some(self.duplicates as f64),
             Metric::OutOfOrder => Some(self.out_of_order as f64),

@@ -21,11 +21,7 @@ use crate::{
 /// Between two readings of the server's memory.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn churn(
-    mut stage: Stage,
-    rate: f64,
-    stay: Duration,
-) -> Result<Report, RunError> {
+pub(super) async fn churn(mut stage: Stage, rate: f64, stay: Duration) -> Result<Report, RunError> {
     let before = stage.memory_before().await?;
     let start = stage.meter.moment()?;
     let began = Instant::now();
@@ -34,7 +30,16 @@ pub(super) async fn churn(
     let mut clients = JoinSet::new();
     for _ in 0..stage.common.connections {
         let (run, turns) = (Arc::clone(&stage.run), Arc::clone(&turns));
-        clients.spawn(come_and_go(run, turns, Times { began, until, rate, stay }));
+        clients.spawn(come_and_go(
+            run,
+            turns,
+            Times {
+                began,
+                until,
+                rate,
+                stay,
+            },
+        ));
     }
     let mut highest = before.unwrap_or_default();
     while Instant::now() < until {

@@ -46,7 +46,9 @@ pub enum RunError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// This process may not have so many connections.
-    #[error("{wanted} connections take {needed} open files, and this process may have {limit}: lower --connections, or raise the limit (ulimit -n)")]
+    #[error(
+        "{wanted} connections take {needed} open files, and this process may have {limit}: lower --connections, or raise the limit (ulimit -n)"
+    )]
     Descriptors {
         /// Connections asked for.
         wanted: u64,
@@ -56,7 +58,9 @@ pub enum RunError {
         limit: usize,
     },
     /// The text of progress is short.
-    #[error("the text of progress has at most 500 bytes; accepted: --size 64 to 500 with --progress")]
+    #[error(
+        "the text of progress has at most 500 bytes; accepted: --size 64 to 500 with --progress"
+    )]
     Size,
     /// Nothing was opened.
     #[error("no connection was opened: {0}")]
@@ -178,11 +182,7 @@ async fn posts(
 }
 
 impl Stage {
-    async fn new(
-        name: &'static str,
-        common: &Common,
-        keeps_posts: bool,
-    ) -> Result<Self, RunError> {
+    async fn new(name: &'static str, common: &Common, keeps_posts: bool) -> Result<Self, RunError> {
         let server = Server {
             address: common.url.resolve(common.allow_remote).await?,
             url: Url::clone(&common.url),
@@ -226,10 +226,7 @@ impl Stage {
             clients: self.common.connections.min(FIRST),
             ..self.opening()
         };
-        let first = Arc::new(Run::new(
-            self.server_again(),
-            self.common.open_timeout,
-        ));
+        let first = Arc::new(Run::new(self.server_again(), self.common.open_timeout));
         let crowd = Crowd::open(&first, opening, listen).await;
         first.stop.cancel();
         crowd.outcomes().await;

@@ -13,11 +13,7 @@ use crate::{
     tally::Tally,
 };
 
-pub(super) async fn slow(
-    mut stage: Stage,
-    posts: Posts,
-    share: u64,
-) -> Result<Report, RunError> {
+pub(super) async fn slow(mut stage: Stage, posts: Posts, share: u64) -> Result<Report, RunError> {
     let before = stage.memory_before().await?;
     let start = stage.meter.moment()?;
     let part = move |run: Arc<Run>, client: Client, place: u64| async move {
@@ -49,12 +45,11 @@ pub(super) async fn slow(
     let readers = outcomes
         .iter()
         .filter(|outcome| !is_slow(outcome.place, share));
-    report.lost = readers
-        .map(|outcome| posted.lost(&outcome.tally, 0))
-        .sum();
-    report
-        .further
-        .insert("clients that did not read", (report.opened - reading) as f64);
+    report.lost = readers.map(|outcome| posted.lost(&outcome.tally, 0)).sum();
+    report.further.insert(
+        "clients that did not read",
+        (report.opened - reading) as f64,
+    );
     Ok(report)
 }
 

@@ -8,16 +8,56 @@ async fn wrong_arguments_are_told_with_what_is_accepted() {
     for (arguments, code, said) in [
         (&["idle"][..], 2, "--url"),
         (&["idle", "--url", "nowhere"], 2, "accepted: http://host"),
-        (&["idle", "--url", "https://h/hub"], 2, "TLS is not spoken here"),
-        (&["idle", "--url", url, "--fail-if", "p99>5"], 2, "a time with its unit"),
-        (&["idle", "--url", url, "--fail-if", "speed>5"], 2, "p<percent>"),
-        (&["idle", "--url", url, "--duration", "5"], 2, "a number with ms, s, m or h"),
-        (&["idle", "--url", url, "--claims", "[]"], 2, "no JSON object"),
-        (&["notify", "--url", url, "--rate", "-1"], 2, "a number a second"),
-        (&["notify", "--url", url, "--progress", "--size", "501"], 4, "--size 64 to 500"),
-        (&["idle", "--url", "http://192.0.2.1/hub"], 4, "--allow-remote"),
-        (&["idle", "--url", url, "--connections", "900000"], 4, "ulimit -n"),
-        (&["idle", "--url", url, "--pid", "4294967295"], 4, "cannot be watched"),
+        (
+            &["idle", "--url", "https://h/hub"],
+            2,
+            "TLS is not spoken here",
+        ),
+        (
+            &["idle", "--url", url, "--fail-if", "p99>5"],
+            2,
+            "a time with its unit",
+        ),
+        (
+            &["idle", "--url", url, "--fail-if", "speed>5"],
+            2,
+            "p<percent>",
+        ),
+        (
+            &["idle", "--url", url, "--duration", "5"],
+            2,
+            "a number with ms, s, m or h",
+        ),
+        (
+            &["idle", "--url", url, "--claims", "[]"],
+            2,
+            "no JSON object",
+        ),
+        (
+            &["notify", "--url", url, "--rate=-1"],
+            2,
+            "a number a second",
+        ),
+        (
+            &["notify", "--url", url, "--progress", "--size", "501"],
+            4,
+            "--size 64 to 500",
+        ),
+        (
+            &["idle", "--url", "http://192.0.2.1/hub"],
+            4,
+            "--allow-remote",
+        ),
+        (
+            &["idle", "--url", url, "--connections", "900000"],
+            4,
+            "ulimit -n",
+        ),
+        (
+            &["idle", "--url", url, "--pid", "4294967295"],
+            4,
+            "cannot be watched",
+        ),
         (&["idle", "--url", url], 4, "no connection was opened"),
     ] {
         let output = ended(tendril_load(arguments)).await;

@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpStream,
+    path::{Path, PathBuf},
     process::{Child, Command},
     time::{Duration, Instant},
 };
@@ -29,13 +30,7 @@ impl Drop for Floor {
 
 impl Floor {
     fn start() -> Self {
-        let built = Command::new(env!("CARGO"))
-            .current_dir(workspace_root())
-            .args(["build", "--quiet", "-p", "load", "--example", "floor"])
-            .status();
-        assert!(built.unwrap().success());
-        let program = std::path::Path::new(env!("CARGO_BIN_EXE_tendril-load"));
-        let program = program.parent().unwrap().join("examples/floor");
+        let program = program();
         let address = format!("127.0.0.1:{}", free_port().unwrap());
         let floor = Self {
             process: Command::new(program).arg(&address).spawn().unwrap(),
@@ -52,17 +47,56 @@ impl Floor {
     fn load(&self, arguments: &[&str]) -> Command {
         let mut command = tendril_load(arguments);
         let url = format!("http://{}/hub", self.address);
-        command.args(["--url", &url, "--secret", "any", "--warm-up", "0s", "--duration", "500ms"]);
+        command.args([
+            "--url",
+            &url,
+            "--secret",
+            "any",
+            "--warm-up",
+            "0s",
+            "--duration",
+            "500ms",
+        ]);
         command
     }
+}
+
+/// Built already where all tests are; else it is built now, so that a test
+/// never runs yesterday's.
+fn program() -> PathBuf {
+    if let Some(folder) = std::env::var_os("TENDRIL_BIN_DIR") {
+        return workspace_root().join(folder).join("examples/floor");
+    }
+    let built = Command::new(env!("CARGO"))
+        .current_dir(workspace_root())
+        .args(["build", "--quiet", "-p", "load", "--example", "floor"])
+        .status();
+    assert!(built.unwrap().success());
+    let program = Path::new(env!("CARGO_BIN_EXE_tendril-load"));
+    program.parent().unwrap().join("examples/floor")
 }
 
 #[tokio::test]
 async fn it_is_driven_by_the_same_scenarios_and_a_second_client_agrees() {
     let floor = Floor::start();
     for arguments in [
-        &["notify", "--rate", "100", "--connections", "10", "--users", "5"][..],
-        &["notify", "--rate", "100", "--connections", "10", "--progress"],
+        &[
+            "notify",
+            "--rate",
+            "100",
+            "--connections",
+            "10",
+            "--users",
+            "5",
+        ][..],
+        &[
+            "notify",
+            "--rate",
+            "100",
+            "--connections",
+            "10",
+            "--progress",
+        ],
         &["broadcast", "--rate", "20", "--connections", "10"],
         &["echo", "--rate", "100", "--connections", "10"],
     ] {
@@ -70,9 +104,19 @@ async fn it_is_driven_by_the_same_scenarios_and_a_second_client_agrees() {
     }
     // It takes nobody's token for granted, and knows a client without one as user 0.
     let second = SecondClient::connect(&format!("ws://{}/hub", floor.address)).await;
-    let numbers = tokio::spawn(second.numbers());
-    let both = ["notify", "--rate", "100", "--connections", "2", "--users", "1", "--first-user", "0"];
+    let both = [
+        "notify",
+        "--rate",
+        "100",
+        "--connections",
+        "2",
+        "--users",
+        "1",
+        "--first-user",
+        "0",
+    ];
     let report = report(floor.load(&both)).await;
     assert_complete(&report);
-    assert_eq!(numbers.await.unwrap(), all_up_to(&report["sent"]));
+    let numbers = second.numbers(&report["sent"]).await;
+    assert_eq!(numbers, all_up_to(&report["sent"]));
 }

@@ -84,7 +84,8 @@ fn check(request: &BroadcastRequest) -> Result<Vec<RawJson>, ApiError> {
         faults.add("arguments", "one cannot be read", "well-formed JSON values");
     }
     if let Some(group) = &request.group {
-        let good = (1..=LONGEST_GROUP).contains(&group.len()) && !group.chars().any(char::is_control);
+        let good =
+            (1..=LONGEST_GROUP).contains(&group.len()) && !group.chars().any(char::is_control);
         let accepted = "1 to 128 bytes without control characters";
         faults.check(good, "group", "it is no name of a group", accepted);
     }

@@ -27,7 +27,10 @@ async fn it_reaches_the_clients_of_both_hubs_once() {
     for client in &mut clients {
         for number in 1..=3 {
             let (event, argument) = client.event().await;
-            assert_eq!((event.as_str(), &argument["number"]), ("Maintenance", &json!(number)));
+            assert_eq!(
+                (event.as_str(), &argument["number"]),
+                ("Maintenance", &json!(number))
+            );
         }
     }
 }
