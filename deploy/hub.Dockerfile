@@ -2,14 +2,15 @@
 # The hub's image. Build from the project's top folder:
 #   docker build -f deploy/hub.Dockerfile -t tendril-hub .
 FROM node:22-trixie-slim AS pages
-WORKDIR /pages
+WORKDIR /src/crates/web-client
 COPY crates/web-client .
+COPY docs/clients/try.html /src/docs/clients/
 RUN npm ci --no-audit --no-fund && npm run build
 
 FROM rust:1.95-trixie AS build
 WORKDIR /src
 COPY . .
-COPY --from=pages /pages/dist crates/web-client/dist
+COPY --from=pages /src/crates/web-client/dist crates/web-client/dist
 RUN --mount=type=cache,id=tendril-registry,target=/usr/local/cargo/registry \
     --mount=type=cache,id=tendril-target,target=/src/target,sharing=locked \
     cargo build --locked --profile dist -p hub-api \

@@ -87,7 +87,8 @@ npm_packages() {
 build_pages() {
     local folder=$ROOT/crates/web-client
     npm_packages "$folder"
-    local sources=("$folder"/{client,page,react-example,build.mjs,package-lock.json,tsconfig.base.json})
+    local sources=("$folder"/{client,page,react-example,build.mjs,package-lock.json,tsconfig.base.json}
+        "$ROOT/docs/clients/try.html")
     [ -f "$folder/react-example/dist/index.html" ] && [ -f "$folder/dist/index.html" ] &&
         [ -z "$(find "${sources[@]}" \( -name node_modules -o -name dist \) -prune \
             -o -type f -newer "$folder/dist/index.html" -print -quit)" ] && return

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const DIST = join(ROOT, 'dist');
@@ -23,6 +23,7 @@ const OPTIONS = {
 clear(DIST);
 mkdirSync(join(DIST, 'assets'));
 await page('index.html', { 'main.js': 'src/main.ts', 'style.css': 'style.css', 'icon.svg': 'icon.svg' });
+await split('try.html', join(ROOT, '../../docs/clients/try.html'));
 await reactExample();
 
 /** One HTML file, in which the names of its files are replaced by those they are served by. */
@@ -33,6 +34,19 @@ async function page(name, files) {
     html = html.replaceAll(`="${named}"`, `="${served}"`);
   }
   writeFileSync(join(DIST, name), html.replace(/\n\s+/g, '\n'));
+}
+
+/** A page that is one file elsewhere: the hub's policy allows no script or style within a page. */
+async function split(name, source) {
+  let html = readFileSync(source, 'utf8');
+  const take = async (pattern, named, loader, reference) => {
+    const [whole, inner] = pattern.exec(html);
+    const { code } = await transform(inner, { loader, minify: true, target: OPTIONS.target });
+    html = html.replace(whole, () => reference(write(named, Buffer.from(code))));
+  };
+  await take(/<style>([^]*?)<\/style>/, 'try.css', 'css', (path) => `<link rel="stylesheet" href="${path}" />`);
+  await take(/<script>([^]*?)<\/script>/, 'try.js', 'js', (path) => `<script type="module" src="${path}"></script>`);
+  writeFileSync(join(DIST, name), html.replace(/<!--[^]*?-->\n?/, '').replace(/\n\s+/g, '\n'));
 }
 
 async function content(source) {

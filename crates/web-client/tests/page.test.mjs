@@ -21,6 +21,20 @@ async function context(options = {}) {
   return made;
 }
 
+test('it is drawn before its script has run, and a second visit costs one question', async (t) => {
+  const tabs = await context();
+  const page = await openPage(tabs, system);
+  await page.getByRole('button', { name: 'User 42' }).waitFor();
+  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+  t.diagnostic(`first paint after ${Math.round(paint)} ms on this machine`);
+  assert.ok(paint > 0);
+  await page.reload();
+  await page.getByRole('button', { name: 'User 42' }).waitFor();
+  const transferred = await page.evaluate(() => performance.getEntriesByType('resource').map(({ transferSize }) => transferSize));
+  assert.deepEqual(transferred.filter((size) => size > 0), [], 'files were sent again');
+  await tabs.close();
+});
+
 test('from signing in to the result, with a second tab of the same user', async () => {
   const tabs = await context();
   const page = await openPage(tabs, system);

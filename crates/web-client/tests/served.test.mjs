@@ -24,7 +24,7 @@ function get(path, headers = {}, { host = '127.0.0.1', port = system.port, metho
   });
 }
 
-test('the page is asked for each time, its files are kept for ever', async () => {
+test('the page is asked for each time, its files are kept for ever', async (t) => {
   const page = await get('/');
   assert.equal(page.status, 200);
   assert.equal(page.headers['content-type'], 'text/html; charset=utf-8');
@@ -42,7 +42,7 @@ test('the page is asked for each time, its files are kept for ever', async () =>
     assert.equal(packed.headers['x-content-type-options'], 'nosniff');
     weight += packed.body.length;
   }
-  console.log(`the page weighs ${weight} bytes`);
+  t.diagnostic(`the page weighs ${weight} bytes`);
   assert.ok(weight < 60_000, 'the page has become heavy');
   const missing = await get('/assets/main-000000000000.js');
   assert.equal(missing.status, 404);

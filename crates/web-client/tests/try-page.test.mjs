@@ -1,12 +1,29 @@
-// docs/clients/try.html, opened from the disk as its reader does.
+// docs/clients/try.html, as the hub serves it and as a file of its own.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { launch } from './harness/browser.mjs';
-import { PATIENCE, ROOT, System } from './harness/system.mjs';
+import { freePort, PATIENCE, ROOT, System } from './harness/system.mjs';
 
-test('it lists the events of a deployment', async () => {
+const ways = {
+  'the hub': async (page, system) => {
+    await page.goto(`${system.url}/try`);
+    assert.equal(await page.getByLabel('Address').inputValue(), system.url);
+  },
+  'a server on the developer\'s machine': async (page, system) => {
+    const html = await readFile(join(ROOT, 'docs/clients/try.html'));
+    const server = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end(html));
+    const port = await freePort();
+    await new Promise((resolve) => server.listen(port, resolve));
+    await page.goto(`http://localhost:${port}/try.html`);
+    server.close();
+    await page.getByLabel('Address').fill(system.url);
+  },
+};
+
+for (const [from, open] of Object.entries(ways)) test(`it lists the events of a deployment, served by ${from}`, async () => {
   const [system, browser] = await Promise.all([System.start({ workers: false }), launch()]);
   try {
     await system.completed(42, 1);
@@ -15,8 +32,8 @@ test('it lists the events of a deployment', async () => {
     page.setDefaultTimeout(PATIENCE);
     const faults = [];
     page.on('pageerror', (error) => faults.push(String(error)));
-    await page.goto(pathToFileURL(join(ROOT, 'docs/clients/try.html')).href);
-    await page.getByLabel('Address').fill(system.url);
+    page.on('console', (message) => /Content Security Policy/.test(message.text()) && faults.push(message.text()));
+    await open(page, system);
     await page.getByLabel('Token').fill('wrong');
     await page.getByRole('button', { name: 'Connect', exact: true }).click();
     await page.getByText('before anything was said').waitFor();

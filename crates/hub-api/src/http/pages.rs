@@ -50,7 +50,10 @@ impl Pages {
     pub(super) fn new(environment: Environment) -> Self {
         let serve = |asset: Asset| match asset.path {
             "/index.html" => ("/", page(asset, environment)),
-            path => (path, Served::File(asset)),
+            path => match path.strip_suffix(".html") {
+                Some(name) => (name, page(asset, environment)),
+                None => (path, Served::File(asset)),
+            },
         };
         Self(Arc::new(web_client::assets().map(serve).collect()))
     }
@@ -59,6 +62,7 @@ impl Pages {
 pub(super) fn routes(pages: Pages) -> Router {
     Router::new()
         .route("/", get(serve))
+        .route("/try", get(serve))
         .route("/assets/{file}", get(serve))
         .with_state(pages)
 }

@@ -35,6 +35,15 @@ export interface PlantAnalysisClientOptions {
 /** How long the hub may take to answer a question whether the connection still works. */
 const PROBE_TIMEOUT = 5_000;
 
+/** How long an attempt may take: what a tunnel swallowed is never answered. */
+const START_TIMEOUT = 20_000;
+
+/** Everything missed is sent before the answer. */
+const RESUME_TIMEOUT = 60_000;
+
+/** An attempt that is older than this when the network comes back was made without it. */
+const STALE_ATTEMPT = 3_000;
+
 /** The words before the reason with which a hub closes a connection for good. */
 const CLOSED_BY_HUB = 'Server returned an error on close: ';
 
@@ -52,6 +61,7 @@ export class PlantAnalysisClient {
   #state: ConnectionState = { status: 'stopped' };
   #connection: HubConnection | null = null;
   #attempt = 0;
+  #attemptBegan = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #forgetNetwork: Unsubscribe | null = null;
   /** Counts starts and stops: what an older run still has under way changes nothing. */
@@ -138,23 +148,26 @@ export class PlantAnalysisClient {
       this.#tellState({ status: 'connecting' });
     }
     const connection = this.#build();
+    const isCurrent = () => run === this.#run && connection === this.#connection;
     let up = false;
     connection.onclose((error) => {
       // An attempt that fails is reported by `start` and `invoke` below.
-      if (up && run === this.#run && connection === this.#connection) this.#lost(run, error);
+      if (up && isCurrent()) this.#lost(run, error);
     });
     this.#connection = connection;
+    this.#attemptBegan = Date.now();
     try {
-      await connection.start();
+      await inTime(connection.start(), START_TIMEOUT);
       // At once: a client that waits is taken for one that knows nothing of `Resume`.
-      const resumed = await connection.invoke<Resumed>('Resume', this.#position.argument);
-      if (run !== this.#run) return void connection.stop();
+      const resume = connection.invoke<Resumed>('Resume', this.#position.argument);
+      const resumed = await inTime(resume, RESUME_TIMEOUT);
+      if (!isCurrent()) return void connection.stop();
       up = connection.state === HubConnectionState.Connected;
       this.#resumed(resumed);
       if (!up) this.#lost(run, undefined);
     } catch (error) {
       void connection.stop().catch(() => undefined);
-      if (run === this.#run) this.#lost(run, error);
+      if (isCurrent()) this.#lost(run, error);
     }
   }
 
@@ -164,15 +177,16 @@ export class PlantAnalysisClient {
       .withUrl(`${url.replace(/\/+$/, '')}/hubs/plantanalysis`, { ...http, accessTokenFactory: token })
       .configureLogging(logger as ILogger)
       .build();
-    const on = <Name extends keyof HubEvents>(name: Name, handler: (event: HubEvents[Name]) => void) =>
-      connection.on(name, handler);
+    // What a connection that was given up still brings, the next one brings again.
+    const on = <Name extends string>(name: Name, handler: (event: Name extends keyof HubEvents ? HubEvents[Name] : unknown) => void) =>
+      connection.on(name, (event) => connection === this.#connection && handler(event));
     on('ReceiveAnalysisCompleted', (event) => this.#logged(event, () => this.#tell('completed', event)));
     on('ReceiveAnalysisFailed', (event) => this.#logged(event, () => this.#tell('failed', event)));
     on('ReceiveAnalysisProgress', (event) => this.#tell('progress', event));
     // `Ping` is answered by this event, too; nobody waits for it.
     connection.on('Pong', () => undefined);
     for (const event of events) {
-      connection.on(event, (payload: unknown) => this.#logged(payload, () => this.#tell('other', { event, payload })));
+      on(event as string, (payload) => this.#logged(payload, () => this.#tell('other', { event, payload })));
     }
     return connection;
   }
@@ -217,7 +231,17 @@ export class PlantAnalysisClient {
       this.#tellState({ status: 'reconnecting', attempt: this.#attempt, nextTry: this.#state.nextTry, reason: null });
     }
     if (this.#state.status === 'connected') void this.#probe();
+    else if (this.#state.status === 'reconnecting' && this.#state.nextTry === null) this.#abandonStale();
     else this.retryNow();
+  }
+
+  /** An attempt that was begun without a network may hang for long after it is back. */
+  #abandonStale(): void {
+    const connection = this.#connection;
+    if (!connection || Date.now() - this.#attemptBegan < STALE_ATTEMPT) return;
+    this.#lost(this.#run, undefined);
+    this.retryNow();
+    void connection.stop().catch(() => undefined);
   }
 
   #networkIsGone(): void {
@@ -233,18 +257,12 @@ export class PlantAnalysisClient {
     const connection = this.#connection;
     const run = this.#run;
     if (!connection) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('The hub does not answer.')), PROBE_TIMEOUT);
-    });
     try {
-      await Promise.race([connection.invoke('Ping'), late]);
+      await inTime(connection.invoke('Ping'), PROBE_TIMEOUT);
     } catch (error) {
       if (run !== this.#run || connection !== this.#connection) return;
       this.#lost(run, error);
       void connection.stop().catch(() => undefined);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -264,5 +282,17 @@ export class PlantAnalysisClient {
         });
       }
     }
+  }
+}
+
+async function inTime<Value>(promise: Promise<Value>, milliseconds: number): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('The hub does not answer.')), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
