@@ -29,7 +29,7 @@ test('curl.md', async () => {
     const script = `set -euo pipefail\n${blocks('curl.md', 'sh').join('\n')}`;
     const shell = run('bash', ['-c', script], { URL: system.url, TOKEN: system.token(42) });
     assert.equal(await shell.ended, 0, shell.output);
-    for (const part of ['"items"', '"unread":1', '"openapi"', 'ReceiveAnalysisCompleted', '"analysisId":7', '"complete":true']) {
+    for (const part of ['"items"', '"unread":1', '"/api/v1/plantanalyses/{id}"', 'ReceiveAnalysisCompleted', '"analysisId":7', '"complete":true']) {
       assert.ok(shell.output.includes(part), `${part} is not in ${shell.output}`);
     }
   } finally {
