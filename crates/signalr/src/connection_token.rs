@@ -3,7 +3,7 @@
 //! A token is the secret with which a request acts for a connection. It is one
 //! AES-128 block, written as 22 base64url characters: the length that clients
 //! and proxies know from ASP.NET Core. The block holds
-//! `version | node | expiry | counter | zeros`, so that every node that shares
+//! `version | node | expiry | counter | stateful | zeros`, so that every node that shares
 //! the key can tell, without asking anyone, which node made it and whether it
 //! is still fresh, and a guess has to hit the zeros and a live expiry. The
 //! connection id is a second encryption of the same counter, so a node that
@@ -44,8 +44,8 @@ pub(crate) enum Location {
     /// Made here: in this node's table, or over.
     Local,
     /// Made by another node and still fresh: a WebSocket or SSE attach may be
-    /// taken here.
-    Remote(NodeId),
+    /// taken here. Its client may have been promised stateful reconnect.
+    Remote { node: NodeId, stateful: bool },
     /// No token of ours, or too old.
     Gone,
 }
@@ -157,7 +157,8 @@ impl Ciphers {
         let mut block = sealed.into();
         self.token.decrypt_block(&mut block);
         let block: [u8; 16] = block.into();
-        (block[0] == VERSION && block[12..] == [0; 4]).then_some(block)
+        let genuine = block[0] == VERSION && block[12] <= 1 && block[13..] == [0; 3];
+        genuine.then_some(block)
     }
 }
 
@@ -184,8 +185,9 @@ impl TokenMint {
     }
 
     /// A fresh pair. With `same`, the token equals the id (negotiate version 0,
-    /// and WebSockets without negotiation).
-    pub(crate) fn issue(&self, same: bool) -> (ConnectionId, ConnectionToken) {
+    /// and WebSockets without negotiation). `stateful`: the client was promised
+    /// stateful reconnect, which the node that takes it has to keep.
+    pub(crate) fn issue(&self, same: bool, stateful: bool) -> (ConnectionId, ConnectionToken) {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
         let expiry = unix_seconds().saturating_add(self.lifetime.as_secs() as u32);
         let mut block = [0; 16];
@@ -193,6 +195,7 @@ impl TokenMint {
         block[1..3].copy_from_slice(&self.node.0.to_le_bytes());
         block[3..7].copy_from_slice(&expiry.to_le_bytes());
         block[7..12].copy_from_slice(&counter.to_le_bytes()[..5]);
+        block[12] = stateful.into();
         let id = self.ciphers.id_of(block);
         if same {
             return (id, ConnectionToken::from_id(id));
@@ -226,7 +229,9 @@ impl TokenMint {
         if node == self.node {
             (Location::Local, None)
         } else {
-            (Location::Remote(node), Some(ciphers.id_of(block)))
+            let stateful = block[12] == 1;
+            let id = ciphers.id_of(block);
+            (Location::Remote { node, stateful }, Some(id))
         }
     }
 }
@@ -253,36 +258,41 @@ mod tests {
         TokenMint::new(key, NodeId(node), Duration::from_secs(15))
     }
 
+    fn remote(node: u16) -> Location {
+        Location::Remote {
+            node: NodeId(node),
+            stateful: false,
+        }
+    }
+
     #[test]
     fn another_node_with_the_key_knows_the_token_and_the_id() {
         let key = TokenKey::random();
         let (a, b) = (mint(&key, 1), mint(&key, 2));
-        let (id, token) = a.issue(false);
-        assert_eq!(a.locate(token), (Location::Local, None));
-        assert_eq!(b.locate(token), (Location::Remote(NodeId(1)), Some(id)));
-        assert_ne!(id.as_str(), token.as_str());
+        for stateful in [false, true] {
+            let (id, token) = a.issue(false, stateful);
+            assert_eq!(a.locate(token), (Location::Local, None));
+            let node = NodeId(1);
+            let there = Location::Remote { node, stateful };
+            assert_eq!(b.locate(token), (there, Some(id)));
+            assert_ne!(id.as_str(), token.as_str());
+        }
     }
 
     #[test]
     fn without_the_key_a_token_means_nothing() {
-        let (_, token) = mint(&TokenKey::random(), 1).issue(false);
+        let (_, token) = mint(&TokenKey::random(), 1).issue(false, false);
         assert_eq!(mint(&TokenKey::random(), 2).locate(token).0, Location::Gone);
     }
 
     #[test]
     fn while_a_key_is_replaced_tokens_of_both_are_known() {
         let (old, new) = (TokenKey::random(), TokenKey::random());
-        let (id, token) = mint(&old, 1).issue(false);
+        let (id, token) = mint(&old, 1).issue(false, false);
         let replacing = mint(&new.clone().accepting(&old), 2);
-        assert_eq!(
-            replacing.locate(token),
-            (Location::Remote(NodeId(1)), Some(id))
-        );
-        let (id, token) = replacing.issue(false);
-        assert_eq!(
-            mint(&new, 1).locate(token),
-            (Location::Remote(NodeId(2)), Some(id))
-        );
+        assert_eq!(replacing.locate(token), (remote(1), Some(id)));
+        let (id, token) = replacing.issue(false, false);
+        assert_eq!(mint(&new, 1).locate(token), (remote(2), Some(id)));
         assert_eq!(mint(&old, 1).locate(token).0, Location::Gone);
     }
 
@@ -290,7 +300,7 @@ mod tests {
     fn a_token_that_waited_too_long_is_gone() {
         let key = TokenKey::random();
         let stale = TokenMint::new(&key, NodeId(1), Duration::ZERO);
-        let (_, token) = stale.issue(false);
+        let (_, token) = stale.issue(false, false);
         std::thread::sleep(Duration::from_millis(1100));
         assert_eq!(mint(&key, 2).locate(token).0, Location::Gone);
     }
@@ -300,7 +310,7 @@ mod tests {
         let mint = mint(&TokenKey::random(), 1);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..1000 {
-            let (id, token) = mint.issue(false);
+            let (id, token) = mint.issue(false, false);
             assert!(seen.insert(id.as_str().to_owned()));
             assert!(seen.insert(token.as_str().to_owned()));
         }

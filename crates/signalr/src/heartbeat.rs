@@ -16,7 +16,8 @@ use crate::{
 
 const TICK: Duration = Duration::from_secs(1);
 
-/// Ticks until the hub is gone.
+/// Ticks until the hub is gone, which it is once nobody holds it and its last
+/// connection has ended.
 pub(crate) async fn run(core: Weak<Core>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

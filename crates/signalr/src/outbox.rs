@@ -21,6 +21,8 @@ pub struct Frame {
     payload_at: u8,
     /// Counts for stateful reconnect (message types 1 to 5).
     counted: bool,
+    /// An invocation that wants no answer: it may be sent again.
+    event: bool,
 }
 
 impl Frame {
@@ -30,6 +32,16 @@ impl Frame {
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
     ) -> Result<Self, WriteError> {
         Self::build(protocol, true, write)
+    }
+
+    /// Marks an invocation that wants no answer.
+    pub(crate) fn marked_event(mut self, event: bool) -> Self {
+        self.event = event;
+        self
+    }
+
+    pub(crate) fn is_event(&self) -> bool {
+        self.event
     }
 
     /// A message that is not counted: handshake, Ping, Close, Ack, Sequence.
@@ -57,6 +69,7 @@ impl Frame {
             payload_at: bytes.len() as u8,
             bytes,
             counted: false,
+            event: false,
         }
     }
 
@@ -67,6 +80,7 @@ impl Frame {
             payload_at: bytes.len() as u8,
             bytes,
             counted: false,
+            event: false,
         }
     }
 
@@ -88,6 +102,7 @@ impl Frame {
             bytes,
             payload_at: (HEADER_ROOM - start) as u8,
             counted,
+            event: false,
         })
     }
 
@@ -223,6 +238,14 @@ impl Outbox {
             std::mem::swap(&mut self.queue, into);
         } else {
             into.append(&mut self.queue);
+        }
+    }
+
+    /// Puts frames in front of all that waits, to be sent once more.
+    pub(crate) fn put_back(&mut self, frames: Vec<Queued>) {
+        for queued in frames.into_iter().rev() {
+            self.unwritten += queued.frame.len();
+            self.queue.push_front(queued);
         }
     }
 

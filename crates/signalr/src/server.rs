@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     Authorization, BackplaneStats, BuildError, ConnectionId, Hub, HubBuilder, HubContext,
@@ -53,16 +53,6 @@ use crate::{
 #[derive(Clone)]
 pub struct HubServer {
     core: Arc<Core>,
-    _heartbeat: Arc<Heartbeat>,
-}
-
-/// Stops the heartbeat with the hub.
-struct Heartbeat(AbortHandle);
-
-impl Drop for Heartbeat {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What all connections of a hub share.
@@ -156,11 +146,8 @@ impl HubServer {
         if let Some(relay) = &core.relay {
             relay.start(&core, &runtime);
         }
-        let beat = runtime.spawn(heartbeat::run(Arc::downgrade(&core)));
-        Ok(Self {
-            core,
-            _heartbeat: Arc::new(Heartbeat(beat.abort_handle())),
-        })
+        runtime.spawn(heartbeat::run(Arc::downgrade(&core)));
+        Ok(Self { core })
     }
 
     /// A tower layer that serves the hub at `path` (letter case does not

@@ -76,6 +76,7 @@ impl<'a, A: Arguments + ?Sized> Message<'a, A> {
         let frame = Frame::message(protocol, |out| {
             protocol.write_invocation(out, self.invocation_id, self.target, self.arguments, &[])
         })?;
+        let frame = frame.marked_event(self.invocation_id.is_none());
         Ok(place.insert(frame).clone())
     }
 

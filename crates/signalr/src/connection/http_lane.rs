@@ -2,7 +2,8 @@
 //! that POSTs bring, and what a poll or an event stream takes away.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::VecDeque,
+    sync::atomic::AtomicU64,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Connection, Stage};
+use super::{Connection, Stage, polled::Polled};
 use crate::outbox::Queued;
 
 /// What Server-Sent Events and long polling need beside the shared part.
@@ -23,8 +24,11 @@ pub(crate) struct HttpLane {
     pub(crate) post: tokio::sync::Mutex<()>,
     /// Which poll is the current one.
     pub(crate) poll: AtomicU64,
-    /// Highest tag given to the client and not yet known to have arrived.
+    /// Over Server-Sent Events: the highest tag given to the client and not
+    /// yet known to have arrived.
     pub(crate) unconfirmed: AtomicU64,
+    /// The same over long polling.
+    pub(super) polled: Mutex<Polled>,
 }
 
 #[derive(Debug, Default)]
@@ -125,15 +129,13 @@ impl Connection {
 
     /// Takes all that waits for the client, as one body, for an HTTP transport.
     pub(crate) fn take_outgoing(&self) -> Vec<Queued> {
-        let mut taken = std::collections::VecDeque::new();
+        let mut taken = VecDeque::new();
         let mut outbox = self.outbox.lock();
         outbox.take(&mut taken);
         let bytes = taken.iter().map(|each| each.frame.len()).sum();
         outbox.written(bytes);
         drop(outbox);
         self.tell_sent(taken.len(), bytes);
-        let tag = taken.iter().map(|each| each.tag).max().unwrap_or(0);
-        self.http().unconfirmed.fetch_max(tag, Ordering::AcqRel);
         taken.into()
     }
 }

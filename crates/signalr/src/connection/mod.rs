@@ -4,9 +4,10 @@
 //! `driver` is the connection's task: it moves bytes and ends the connection.
 //! `session` understands the bytes: handshake, dispatch, streams. `link` is
 //! the socket of a WebSocket connection, `http_lane` what the HTTP transports
-//! have instead of one; `sending` is how everybody else reaches the client.
+//! have instead of one, `polled` what polls confirm; `sending` is how everybody else reaches the client.
 
 mod http_lane;
+mod polled;
 mod link;
 mod sending;
 mod session;
@@ -224,6 +225,19 @@ impl Connection {
 
     pub(crate) fn set_principal(&self, principal: Option<Arc<Principal>>) {
         *self.principal.lock() = principal;
+    }
+
+    /// A later request of the connection brings fresh authentication: it is
+    /// taken where it is the same user's, and any other changes nothing.
+    pub(crate) fn renew_principal(&self, fresh: Option<Arc<Principal>>) {
+        let mut principal = self.principal.lock();
+        let user_of = |each: &Option<Arc<Principal>>| {
+            let user = each.as_ref().and_then(|each| each.user_id());
+            user.cloned()
+        };
+        if user_of(&fresh) == user_of(&principal) {
+            *principal = fresh;
+        }
     }
 
     pub(crate) fn user_id(&self) -> Option<&Arc<str>> {

@@ -58,7 +58,7 @@ pub enum DisconnectReason {
 pub enum ReceiptSource {
     /// A WebSocket Pong to a Ping frame written behind the message (RFC 6455).
     Pong,
-    /// The next poll.
+    /// The next poll, unless it came so late that the answer may be lost.
     Poll,
     /// A later message of the client, over Server-Sent Events.
     Message,

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 
 use super::{Lookup, TransportKind, answer, look_up};
 use crate::{
-    Principal, ReceiptSource,
+    Principal,
     close::CloseReason,
     connection::{Connection, Stage, drive},
     server::Core,
@@ -59,9 +59,8 @@ async fn poll_inner(
         None => return answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
     }
     connection.heard();
-    // What the poll before carried has arrived: the client asks for more.
-    let confirmed = connection.http().unconfirmed.swap(0, Ordering::AcqRel);
-    connection.receipt(confirmed, ReceiptSource::Poll);
+    connection.renew_principal(principal);
+    connection.polls_again();
     wait(core, connection).await
 }
 
@@ -82,6 +81,7 @@ async fn wait(core: &Arc<Core>, connection: Arc<Connection>) -> Response<Body> {
             }
             let outgoing = connection.take_outgoing();
             if !outgoing.is_empty() {
+                connection.answers_poll(&outgoing);
                 let payloads = outgoing.iter().flat_map(|each| each.frame.payload());
                 return Some(Outcome::Data(payloads.copied().collect()));
             }

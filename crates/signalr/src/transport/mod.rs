@@ -27,8 +27,8 @@ use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use tower::{Layer, Service};
 
 use crate::{
-    HubServer, Principal,
-    connection::Connection,
+    ConnectionId, HubServer, Principal,
+    connection::{Connection, Negotiated},
     connection_token::{ConnectionToken, Location},
     server::Core,
 };
@@ -148,13 +148,7 @@ where
             return Box::pin(self.inner.call(request));
         };
         let core = Arc::clone(self.hub.core());
-        // A connection keeps its hub alive, heartbeat included.
-        let hub = self.hub.clone();
-        Box::pin(async move {
-            let response = serve(&core, endpoint, request).await;
-            drop(hub);
-            Ok(response)
-        })
+        Box::pin(async move { Ok(serve(&core, endpoint, request).await) })
     }
 }
 
@@ -268,9 +262,28 @@ enum Lookup {
     /// A connection of this node.
     Found(Arc<Connection>),
     /// A fresh token of another node.
-    Remote(ConnectionToken, crate::ConnectionId),
+    Remote(Remote),
     /// Nothing that lives.
     Unknown,
+}
+
+/// A connection that was negotiated at another node.
+struct Remote {
+    token: ConnectionToken,
+    id: ConnectionId,
+    stateful: bool,
+}
+
+impl Remote {
+    /// From here on it is one of this node.
+    fn take(self, core: &Arc<Core>) -> Arc<Connection> {
+        let negotiated = Negotiated {
+            stateful: self.stateful,
+            ..Negotiated::default()
+        };
+        let connection = Connection::new(Arc::clone(core), self.id, self.token, negotiated);
+        core.registry.announce(connection)
+    }
 }
 
 fn look_up(core: &Core, parts: &Parts) -> Lookup {
@@ -285,7 +298,11 @@ fn look_up(core: &Core, parts: &Parts) -> Lookup {
         return Lookup::Found(connection);
     }
     match core.mint.locate(token) {
-        (Location::Remote(_), Some(id)) => Lookup::Remote(token, id),
+        (Location::Remote { stateful, .. }, Some(id)) => Lookup::Remote(Remote {
+            token,
+            id,
+            stateful,
+        }),
         _ => Lookup::Unknown,
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
         .headers
         .get("x-requested-with")
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(FLUTTER.as_bytes()));
-    let (id, token) = core.mint.issue(version == 0);
+    let (id, token) = core.mint.issue(version == 0, stateful);
     let connection = Connection::new(
         Arc::clone(core),
         id,
@@ -55,6 +55,12 @@ pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
         let _ = write!(body, "\"connectionToken\":\"{}\",", token.as_str());
     }
     body.push_str("\"availableTransports\":[");
+    push_transports(&mut body, core, flutter);
+    body.push_str("]}");
+    json(body)
+}
+
+fn push_transports(body: &mut String, core: &Core, flutter: bool) {
     let offered = [
         (TransportKind::WebSockets, "[\"Text\",\"Binary\"]"),
         (TransportKind::ServerSentEvents, "[\"Text\"]"),
@@ -72,8 +78,6 @@ pub(super) fn negotiate(core: &Arc<Core>, parts: &Parts) -> Response<Body> {
             kind.name()
         );
     }
-    body.push_str("]}");
-    json(body)
 }
 
 /// The client shows the text and does not connect.

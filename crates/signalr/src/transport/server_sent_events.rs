@@ -16,7 +16,7 @@ use super::{Lookup, TransportKind, answer, look_up};
 use crate::{
     Principal,
     close::CloseReason,
-    connection::{Connection, Negotiated, Stage, drive},
+    connection::{Connection, Stage, drive},
     outbox::Queued,
     server::Core,
 };
@@ -30,12 +30,7 @@ pub(super) fn attach(
     let connection = match look_up(core, parts) {
         Lookup::Found(connection) => connection,
         Lookup::Remote(..) if core.is_draining() => return answer::leaving(),
-        Lookup::Remote(token, id) => core.registry.announce(Connection::new(
-            Arc::clone(core),
-            id,
-            token,
-            Negotiated::default(),
-        )),
+        Lookup::Remote(remote) => remote.take(core),
         Lookup::Missing => return answer::text(StatusCode::BAD_REQUEST, answer::ID_REQUIRED),
         Lookup::Unknown => return answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
     };
@@ -106,8 +101,11 @@ impl http_body::Body for Events {
         }
         // Asked for more: what was given before is on its way.
         stalled.store(0, Ordering::Relaxed);
-        let events = events(&connection.take_outgoing());
-        Poll::Ready(Some(Ok(Frame::data(events.into()))))
+        let messages = connection.take_outgoing();
+        let tag = messages.iter().map(|each| each.tag).max().unwrap_or(0);
+        let unconfirmed = &connection.http().unconfirmed;
+        unconfirmed.fetch_max(tag, Ordering::AcqRel);
+        Poll::Ready(Some(Ok(Frame::data(events(&messages).into()))))
     }
 }
 

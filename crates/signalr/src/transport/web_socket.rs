@@ -44,48 +44,20 @@ pub(super) async fn attach(
     mut parts: Parts,
     principal: Option<Arc<Principal>>,
 ) -> Response<Body> {
-    let connection = match look_up(core, &parts) {
-        Lookup::Found(connection) => connection,
-        Lookup::Missing | Lookup::Remote(..) if core.is_draining() => return answer::leaving(),
-        Lookup::Missing => {
-            if let Some(answer) = gate::at_attach(core.gate.as_ref(), &parts) {
-                return answer;
-            }
-            let (id, token) = core.mint.issue(true);
-            core.registry.announce(Connection::new(
-                Arc::clone(core),
-                id,
-                token,
-                Negotiated::default(),
-            ))
-        }
-        Lookup::Remote(token, id) => core.registry.announce(Connection::new(
-            Arc::clone(core),
-            id,
-            token,
-            Negotiated::default(),
-        )),
-        Lookup::Unknown => {
-            // As recorded, this answer alone has no type.
-            let mut response = answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION);
-            response.headers_mut().remove(header::CONTENT_TYPE);
-            return response;
-        }
+    let connection = match find(core, &parts) {
+        Found::Connection(connection) => connection,
+        Found::Answer(answer) => return answer,
     };
     if !core.options.transports.has(TransportKind::WebSockets) {
         return answer::not_offered(TransportKind::WebSockets);
     }
     let first = connection.fix_transport(TransportKind::WebSockets);
-    if !first {
-        match connection.transport() {
-            Some(TransportKind::WebSockets) if connection.can_reattach() => {}
-            Some(TransportKind::WebSockets) if connection.is_closing() => {
-                return answer::text(StatusCode::NOT_FOUND, "");
-            }
-            Some(TransportKind::WebSockets) => return answer::text(StatusCode::CONFLICT, ""),
-            Some(_) => return answer::text(StatusCode::BAD_REQUEST, answer::TRANSPORT_FIXED),
-            None => return answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
-        }
+    if first {
+        connection.set_principal(principal);
+    } else if let Some(answer) = refuse_reattach(&connection) {
+        return answer;
+    } else {
+        connection.renew_principal(principal);
     }
     let upgrade = parts
         .extensions
@@ -96,7 +68,6 @@ pub(super) async fn attach(
         .get(header::SEC_WEBSOCKET_KEY)
         .expect("is_upgrade saw it");
     let accept = accept_key(key.as_bytes());
-    connection.set_principal(principal);
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) if first => drive(connection, Some(TokioIo::new(upgraded))).await,
@@ -110,6 +81,51 @@ pub(super) async fn attach(
         }
     });
     switching_protocols(&accept)
+}
+
+enum Found {
+    Connection(Arc<Connection>),
+    Answer(Response<Body>),
+}
+
+/// The connection that a request is for; one without an id opens a new one.
+fn find(core: &Arc<Core>, parts: &Parts) -> Found {
+    match look_up(core, parts) {
+        Lookup::Found(connection) => Found::Connection(connection),
+        Lookup::Missing | Lookup::Remote(_) if core.is_draining() => {
+            Found::Answer(answer::leaving())
+        }
+        Lookup::Missing => {
+            if let Some(answer) = gate::at_attach(core.gate.as_ref(), parts) {
+                return Found::Answer(answer);
+            }
+            let (id, token) = core.mint.issue(true, false);
+            let connection = Connection::new(Arc::clone(core), id, token, Negotiated::default());
+            Found::Connection(core.registry.announce(connection))
+        }
+        Lookup::Remote(remote) => Found::Connection(remote.take(core)),
+        Lookup::Unknown => {
+            // As recorded, this answer alone has no type.
+            let mut response = answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION);
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            Found::Answer(response)
+        }
+    }
+}
+
+/// The answer to a WebSocket for a connection that has a transport, unless it
+/// may take up where that broke.
+fn refuse_reattach(connection: &Connection) -> Option<Response<Body>> {
+    let refused = match connection.transport() {
+        Some(TransportKind::WebSockets) if connection.can_reattach() => return None,
+        Some(TransportKind::WebSockets) if connection.is_closing() => {
+            answer::text(StatusCode::NOT_FOUND, "")
+        }
+        Some(TransportKind::WebSockets) => answer::text(StatusCode::CONFLICT, ""),
+        Some(_) => answer::text(StatusCode::BAD_REQUEST, answer::TRANSPORT_FIXED),
+        None => answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
+    };
+    Some(refused)
 }
 
 fn core_forget(connection: &Connection) {

@@ -1,11 +1,12 @@
 //! Uploads whose ids a client uses again.
 
-use axum::body::Body;
+use std::{sync::Arc, time::Duration};
+
 use futures_util::StreamExt as _;
-use http::Request;
-use http_body_util::BodyExt as _;
-use signalr::{Hub, HubError, HubServer, Upload};
-use tower::ServiceExt as _;
+use parking_lot::Mutex;
+use signalr::{Hub, HubError, HubServer, State, Upload, UploadError};
+
+use crate::{client::PATIENCE, requests::Requests};
 
 struct Adder;
 impl Hub for Adder {}
@@ -18,18 +19,6 @@ async fn sum(mut numbers: Upload<i32>) -> Result<i32, HubError> {
     Ok(sum)
 }
 
-async fn request(hub: &HubServer, method: &str, target: &str, body: &str) -> String {
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
-        .body(Body::from(body.to_owned()))
-        .expect("a valid request");
-    let Ok(answer) = hub.service("/hub").oneshot(request).await;
-    assert!(answer.status().is_success(), "{}", answer.status());
-    let body = answer.into_body().collect().await.expect("a whole body");
-    String::from_utf8(body.to_bytes().to_vec()).expect("text")
-}
-
 /// The first call's end must not take the second call's upload away.
 #[tokio::test]
 async fn an_id_may_be_used_again_once_its_upload_ended() {
@@ -38,11 +27,8 @@ async fn an_id_may_be_used_again_once_its_upload_ended() {
         .detailed_errors(true)
         .build()
         .unwrap();
-    let negotiated = request(&hub, "POST", "/hub/negotiate?negotiateVersion=1", "").await;
-    let negotiated: serde_json::Value = serde_json::from_str(&negotiated).unwrap();
-    let token = negotiated["connectionToken"].as_str().unwrap();
-    let target = format!("/hub?id={token}");
-    request(&hub, "GET", &target, "").await;
+    let requests = Requests::to(&hub);
+    let target = requests.poll_first().await;
     let call = |id: u8, number: u8| {
         format!(
             "{{\"type\":1,\"invocationId\":\"{id}\",\"target\":\"Sum\",\"arguments\":[],\"streamIds\":[\"s\"]}}\x1e\
@@ -50,15 +36,11 @@ async fn an_id_may_be_used_again_once_its_upload_ended() {
              {{\"type\":3,\"invocationId\":\"s\"}}\x1e"
         )
     };
-    let said = format!(
-        "{{\"protocol\":\"json\",\"version\":1}}\x1e{}{}",
-        call(1, 20),
-        call(2, 30)
-    );
-    request(&hub, "POST", &target, &said).await;
+    let said = format!("{}{}", call(1, 20), call(2, 30));
+    requests.ask("POST", &target, &said).await;
     let mut answers = String::new();
     while answers.matches("\"type\":3").count() < 2 {
-        answers.push_str(&request(&hub, "GET", &target, "").await);
+        answers.push_str(&requests.ask("GET", &target, "").await);
     }
     assert!(
         answers.contains("\"invocationId\":\"1\",\"result\":20}"),
@@ -68,5 +50,58 @@ async fn an_id_may_be_used_again_once_its_upload_ended() {
         answers.contains("\"invocationId\":\"2\",\"result\":30}"),
         "{answers}"
     );
-    request(&hub, "DELETE", &target, "").await;
+    requests.ask("DELETE", &target, "").await;
+}
+
+/// Writes down how each upload ended.
+#[derive(Default)]
+struct Ends(Mutex<Vec<UploadError>>);
+
+impl Hub for Ends {}
+
+async fn read_to_end(ends: &Ends, mut numbers: Upload<i32>) {
+    while let Some(number) = numbers.next().await {
+        if let Err(error) = number {
+            ends.0.lock().push(error);
+        }
+    }
+}
+
+async fn read(ends: State<Arc<Ends>>, numbers: Upload<i32>) {
+    read_to_end(&ends, numbers).await;
+}
+
+async fn read_two(ends: State<Arc<Ends>>, first: Upload<i32>, second: Upload<i32>) {
+    tokio::join!(read_to_end(&ends, first), read_to_end(&ends, second));
+}
+
+/// The id is taken over silently, and the earlier reader waits: but no longer
+/// than the connection lasts.
+#[tokio::test]
+async fn an_upload_whose_id_was_taken_over_ends_with_its_connection() {
+    let ends = Arc::new(Ends::default());
+    let hub = HubServer::builder(Arc::clone(&ends))
+        .method("Read", read)
+        .method("ReadTwo", read_two)
+        .build()
+        .unwrap();
+    let requests = Requests::to(&hub);
+    let target = requests.poll_first().await;
+    let call = |method: &str, ids: &str| {
+        format!(
+            "{{\"type\":1,\"invocationId\":\"1\",\"target\":\"{method}\",\"arguments\":[],\"streamIds\":[{ids}]}}\x1e"
+        )
+    };
+    let calls = call("Read", "\"s\"").repeat(3) + &call("ReadTwo", "\"s\",\"s\"");
+    requests.ask("POST", &target, &calls).await;
+    requests.ask("DELETE", &target, "").await;
+    let ended = async {
+        while ends.0.lock().len() < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, ended).await;
+    let ends = ends.0.lock();
+    assert!(in_time.is_ok(), "only {ends:?}");
+    assert!(ends.iter().all(|end| *end == UploadError::Disconnected));
 }

@@ -8,13 +8,12 @@ use std::{
 
 use super::{Driver, Phase};
 use crate::{
-    ConnectionId, TransportKind,
+    TransportKind,
     close::CloseReason,
     connection::{Stage, handshake},
     hub::DisconnectReason,
     outbox::Frame,
     protocol::handshake::HandshakeError,
-    server::Core,
     websocket::close_code,
 };
 
@@ -25,26 +24,16 @@ impl Driver {
             return;
         }
         let in_handshake = matches!(self.phase, Phase::Handshake(_));
-        let waits = match &self.phase {
-            // It is run to its end, and `on_disconnected` follows it.
-            Phase::Connecting(..) => !matches!(reason, CloseReason::ConnectRefused(_)),
-            // What the client said before it left in good order is still done,
-            // as ASP.NET Core reads its pipe to the end.
-            Phase::Running(session) => {
-                session.is_blocked()
-                    && self.leaving.is_none()
-                    && matches!(
-                        reason,
-                        CloseReason::ClientClosed { .. } | CloseReason::Deleted
-                    )
-            }
-            Phase::Handshake(_) | Phase::Ending => false,
-        };
         self.tell_end(&reason, in_handshake);
-        if waits {
-            self.leaving.get_or_insert(reason);
-            return;
+        if self.does_more(&reason) {
+            self.leave(reason);
+        } else {
+            self.close(reason);
         }
+    }
+
+    /// Nothing more is done for the client but writing what waits.
+    pub(super) fn close(&mut self, reason: CloseReason) {
         match std::mem::replace(&mut self.phase, Phase::Ending) {
             Phase::Connecting(mut session, _) | Phase::Running(mut session) => session.end(),
             Phase::Handshake(_) | Phase::Ending => {}
@@ -86,36 +75,6 @@ impl Driver {
         connection.outbox().end();
     }
 
-    /// Ends at last, once nothing waits of what came before the client left.
-    pub(super) fn take_leave(&mut self) -> bool {
-        let waits = match &self.phase {
-            Phase::Connecting(..) => true,
-            Phase::Running(session) => session.is_blocked(),
-            Phase::Handshake(_) | Phase::Ending => false,
-        };
-        if waits {
-            return false;
-        }
-        let Some(reason) = self.leaving.take() else {
-            return false;
-        };
-        self.end(reason);
-        true
-    }
-
-    /// Lets a client's socket go that has left while hub code is still run.
-    pub(super) fn part(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        let Some(link) = self.link.as_mut().filter(|_| self.leaving.is_some()) else {
-            return false;
-        };
-        let written = link.writing.is_empty() && self.connection.outbox().is_empty();
-        if !(written && link.peer_closed) || link.poll_shutdown(cx).is_pending() {
-            return false;
-        }
-        self.link = None;
-        true
-    }
-
     /// Whether nothing is left to do on the transport.
     pub(super) fn is_finished(&mut self, cx: &mut TaskContext<'_>) -> bool {
         if !matches!(self.phase, Phase::Ending) {
@@ -148,18 +107,6 @@ impl Driver {
                 }
             }
             _ => CloseReason::ClientClosed { error: None },
-        }
-    }
-}
-
-/// Nobody waits any longer for answers of a client that is gone.
-pub(super) fn tell_elsewhere(core: &Core, id: ConnectionId) {
-    for (invocation_id, to) in core.client_results.disconnect(id) {
-        let mut frame = Vec::new();
-        let error = Some("Connection disconnected.");
-        to.protocol.write_end(&mut frame, &invocation_id, error);
-        if let Some(relay) = &core.relay {
-            relay.complete(to.to, to.protocol, frame.into());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! connection costs this state and nothing else.
 
 mod ending;
+mod leaving;
 mod reading;
 mod writing;
 
@@ -15,6 +16,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 
+use self::leaving::Leaving;
 use super::{
     Connection, Stage,
     link::{Link, Socket},
@@ -61,7 +63,7 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
     if !polls || matches!(reason, CloseReason::TransportLost) {
         core.registry.forget(&connection);
     }
-    ending::tell_elsewhere(&core, connection.id());
+    leaving::tell_askers(&core, connection.id());
     connection.tell_ended(&reason, connected, attached.elapsed());
     tracing::debug!(connection.id = %connection.id(), reason = reason.name(), detail = reason.detail(), "connection ended");
     if connected {
@@ -102,7 +104,7 @@ struct Driver {
     phase: Phase,
     ended: Option<CloseReason>,
     /// The client is gone, but hub code that comes before its end is not done.
-    leaving: Option<CloseReason>,
+    leaving: Option<Leaving>,
     /// `on_connected` succeeded, so `on_disconnected` is due.
     connected: bool,
 }
@@ -117,6 +119,10 @@ impl Driver {
                 progress = true;
             }
             if let Some(reason) = self.connection.take_close_request() {
+                if matches!(reason, CloseReason::Deleted) {
+                    // Its last POST came before.
+                    self.poll_input(cx);
+                }
                 self.end(reason);
                 progress = true;
             }
@@ -128,7 +134,7 @@ impl Driver {
                     progress = true;
                 }
             }
-            progress |= self.take_leave();
+            progress |= self.take_leave(cx);
             progress |= self.poll_input(cx);
             progress |= self.poll_output(cx);
             progress |= self.part(cx);

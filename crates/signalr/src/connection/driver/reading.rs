@@ -22,14 +22,24 @@ use crate::{
 impl Driver {
     /// Whether more bytes are wanted from the client.
     fn wants_input(&self) -> bool {
-        let limit = match self.connection.core().options.application_max_buffer_size {
+        let options = &self.connection.core().options;
+        let limit = match options.application_max_buffer_size {
             0 => usize::MAX,
             limit => limit,
         };
         match &self.phase {
             Phase::Handshake(_) | Phase::Ending => true,
             Phase::Connecting(session, _) => session.waiting() < limit,
-            Phase::Running(session) => !session.is_blocked() || session.waiting() < limit,
+            Phase::Running(session) => {
+                // The Ack that would go on with what is blocked may come behind
+                // all that the client has sent meanwhile: a stateful client
+                // keeps what is not acknowledged, so that this is bounded, too.
+                let limit = match session.is_stateful() {
+                    true => limit.max(options.maximum_send_queue_size),
+                    false => limit,
+                };
+                !session.is_blocked() || session.waiting() < limit
+            }
         }
     }
 
@@ -37,98 +47,110 @@ impl Driver {
         if !self.wants_input() {
             return false;
         }
-        if self.connection.transport() != Some(TransportKind::WebSockets) {
-            let bytes = self.connection.take_received();
-            if bytes.is_empty() {
-                return false;
-            }
-            self.connection.heard();
-            if !matches!(self.phase, Phase::Ending) {
-                self.confirm_by_message();
-            }
-            if let Err(reason) = self.take_bytes(&bytes, cx) {
-                self.end(reason);
-            }
-            return true;
+        match self.connection.transport() {
+            Some(TransportKind::WebSockets) => self.poll_link(cx),
+            _ => self.poll_lane(cx),
         }
-        let Some(mut link) = self.link.take() else {
-            return false;
-        };
-        if link.peer_closed {
-            self.link = Some(link);
+    }
+
+    /// Takes what POSTs brought.
+    fn poll_lane(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let bytes = self.connection.take_received();
+        if bytes.is_empty() {
             return false;
         }
+        self.connection.heard();
+        if !matches!(self.phase, Phase::Ending) {
+            self.confirm_by_message();
+        }
+        if let Err(reason) = self.take_bytes(&bytes, cx) {
+            self.end(reason);
+        }
+        true
+    }
+
+    /// Takes what the WebSocket brought.
+    fn poll_link(&mut self, cx: &mut TaskContext<'_>) -> bool {
         // The socket's future may be polled again inside `take`: its own
         // context is the same.
         let waker = cx.waker().clone();
+        let Some(mut link) = self.link.take_if(|link| !link.peer_closed) else {
+            return false;
+        };
         let read = link.poll_read(cx, |decoder, bytes| {
             let mut inner = TaskContext::from_waker(&waker);
-            let mut beats = Beats::default();
-            let outcome = self.take_frames(decoder, bytes, &mut beats, &mut inner);
-            (outcome, beats)
+            self.take_frames(decoder, bytes, &mut inner)
         });
-        let (outcome, beats) = match read {
+        let taken = match read {
             Poll::Pending => {
                 self.link = Some(link);
                 return false;
             }
-            Poll::Ready(Ok(Some(taken))) => {
-                self.connection.heard();
-                taken
-            }
+            Poll::Ready(Ok(Some(taken))) => taken,
             Poll::Ready(Ok(None) | Err(_)) => {
                 self.lose_link();
                 return true;
             }
         };
-        for payload in beats.pings {
+        self.connection.heard();
+        for payload in taken.beats.pings {
             if let Some((pong, tag)) = link.pinged(payload) {
                 let _ = self.connection.outbox().push(pong, tag, usize::MAX);
             }
         }
-        for payload in beats.pongs {
+        for payload in taken.beats.pongs {
             let tag = link.pong(&payload);
             self.connection.receipt(tag, ReceiptSource::Pong);
         }
-        // After a close frame or a breach, nothing that follows is read.
-        link.peer_closed = matches!(outcome, Ok(true) | Err(TakeError::Violation(_)));
         self.link = Some(link);
-        match outcome {
-            Ok(false) => {}
-            Ok(true) => self.end(self.peer_left()),
-            Err(TakeError::Violation(Violation { code, reason })) => {
-                self.end(CloseReason::Violation { code, reason });
-            }
-            Err(TakeError::Close(reason)) => self.end(reason),
+        // What a message said comes before the frames behind it: the end that
+        // it brings is told as if they had not come yet.
+        if let Some(reason) = taken.end {
+            self.end(reason);
+        }
+        // After a close frame or a breach, nothing that follows is read.
+        if let (Some(closed), Some(link)) = (taken.closed, &mut self.link) {
+            link.peer_closed = true;
+            self.end(match closed {
+                Closed::InOrder => self.peer_left(),
+                Closed::By(Violation { code, reason }) => CloseReason::Violation { code, reason },
+            });
         }
         true
     }
 
-    /// Takes all frames of a read; true when the client's close frame came.
+    /// Takes all frames of a read. Once a message ends the connection, what
+    /// comes behind it is read like the rest of a connection that ends.
     fn take_frames(
         &mut self,
         decoder: &mut crate::websocket::Decoder,
         bytes: &mut [u8],
-        beats: &mut Beats,
         cx: &mut TaskContext<'_>,
-    ) -> Result<bool, TakeError> {
+    ) -> Taken {
+        let mut taken = Taken::default();
         let mut at = 0;
         while at < bytes.len() {
-            let (taken, event) = decoder
-                .next(&mut bytes[at..])
-                .map_err(TakeError::Violation)?;
-            at += taken;
-            match event {
-                None | Some(Event::Data { piece: [], .. }) => {}
-                Some(Event::Data { piece, .. }) => {
-                    self.take_bytes(piece, cx).map_err(TakeError::Close)?;
+            let (length, event) = match decoder.next(&mut bytes[at..]) {
+                Ok(next) => next,
+                Err(violation) => {
+                    taken.closed = Some(Closed::By(violation));
+                    break;
                 }
-                Some(Event::Ping(payload)) => beats.ping(payload),
-                Some(Event::Pong(payload)) => beats.pongs.push(payload.to_vec()),
-                Some(Event::Close) => return Ok(true),
+            };
+            at += length;
+            match event {
+                Some(Event::Close) => {
+                    taken.closed = Some(Closed::InOrder);
+                    break;
+                }
+                Some(Event::Pong(payload)) => taken.beats.pongs.push(payload.to_vec()),
+                _ if taken.end.is_some() => {}
+                None | Some(Event::Data { piece: [], .. }) => {}
+                Some(Event::Data { piece, .. }) => taken.end = self.take_bytes(piece, cx).err(),
+                Some(Event::Ping(payload)) => taken.beats.ping(payload),
             }
         }
-        Ok(false)
+        taken
     }
 
     /// Bytes of hub messages, whatever the transport.
@@ -207,7 +229,19 @@ impl Beats {
     }
 }
 
-enum TakeError {
-    Violation(Violation),
-    Close(CloseReason),
+/// What came of one read.
+#[derive(Default)]
+struct Taken {
+    beats: Beats,
+    /// A message ended the connection.
+    end: Option<CloseReason>,
+    /// The client sends nothing more that would be read.
+    closed: Option<Closed>,
+}
+
+enum Closed {
+    /// Its close frame came.
+    InOrder,
+    /// It broke the rules of WebSockets.
+    By(Violation),
 }

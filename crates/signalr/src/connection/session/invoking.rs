@@ -32,6 +32,9 @@ impl Session {
         let core = Arc::clone(self.connection.core());
         let method = core.methods.get(&invocation.target);
         let call = Arc::new(Call::default());
+        if self.left {
+            call.cancel();
+        }
         let context = Context::new(Arc::clone(&self.connection), Some(Arc::clone(&call)));
         let id: Option<Arc<str>> = invocation.invocation_id.as_deref().map(Arc::from);
         let bound = match method {
@@ -42,7 +45,8 @@ impl Session {
         let bound = bound.map(|(bound, sinks)| {
             for (stream_id, sink) in sinks {
                 uploads.push(stream_id.clone());
-                self.uploads.insert(stream_id, (Arc::clone(&call), sink));
+                let taken_over = self.uploads.insert(stream_id, (Arc::clone(&call), sink));
+                self.displaced.extend(taken_over);
             }
             bound
         });

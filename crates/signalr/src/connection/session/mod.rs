@@ -4,6 +4,7 @@
 //! session is *blocked*, and what follows waits unread, in order. The same
 //! when an upload's buffer is full. Streams run beside.
 
+mod backlog;
 mod invoking;
 mod results;
 
@@ -16,6 +17,7 @@ use std::{
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
+use self::backlog::Backlog;
 use super::{Connection, call::Finished, stateful::InboundCount};
 use crate::{
     close::CloseReason,
@@ -64,9 +66,10 @@ impl Future for UnderWay {
 pub(crate) struct Session {
     connection: Arc<Connection>,
     protocol: HubProtocol,
-    /// Bytes that make no whole message yet, or wait while blocked.
-    buffer: Vec<u8>,
+    backlog: Backlog,
     blocked: bool,
+    /// The client is gone; what it said before is still done.
+    left: bool,
     /// Plain invocations that hold a slot.
     slots: Vec<Arc<Call>>,
     running: Option<Box<Running>>,
@@ -78,6 +81,9 @@ pub(crate) struct Session {
     /// .NET 11 on). Doubled ids are nobody's concern here: the last one counts.
     plain: HashMap<Arc<str>, Arc<Call>>,
     uploads: Uploads,
+    /// Uploads whose ids their client took for others. As recorded, their
+    /// readers wait: until their call ends, or the connection.
+    displaced: Vec<(Arc<Call>, Box<dyn UploadSink>)>,
     inbound: Option<Box<InboundCount>>,
 }
 
@@ -86,21 +92,23 @@ impl Session {
         Self {
             connection,
             protocol,
-            buffer: Vec::new(),
+            backlog: Backlog::default(),
             blocked: false,
+            left: false,
             slots: Vec::new(),
             running: None,
             streaming: None,
             streams: HashMap::new(),
             plain: HashMap::new(),
             uploads: Uploads::new(),
+            displaced: Vec::new(),
             inbound: stateful.then(Box::default),
         }
     }
 
     /// Bytes that wait to be dealt with.
     pub(crate) fn waiting(&self) -> usize {
-        self.buffer.len()
+        self.backlog.len()
     }
 
     /// Whether a message waits for a slot or for room in an upload.
@@ -110,12 +118,17 @@ impl Session {
 
     /// Whether half a message is left.
     pub(crate) fn has_partial_message(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.backlog.is_empty()
+    }
+
+    /// Whether Acks are read ahead of their turn.
+    pub(crate) fn is_stateful(&self) -> bool {
+        self.inbound.is_some()
     }
 
     /// Keeps bytes for later without looking at them.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.backlog.push(bytes);
     }
 
     /// Takes the client's next bytes and deals with every whole message.
@@ -124,30 +137,29 @@ impl Session {
         bytes: &[u8],
         cx: &mut TaskContext<'_>,
     ) -> Result<(), CloseReason> {
-        if !self.buffer.is_empty() {
-            self.buffer.extend_from_slice(bytes);
-            return if self.blocked {
-                self.apply_acks()
-            } else {
-                self.resume(cx)
-            };
+        if self.backlog.is_empty() {
+            let used = self.process(bytes, cx)?;
+            self.backlog.push(&bytes[used..]);
+        } else {
+            self.backlog.push(bytes);
+            if !self.blocked {
+                return self.resume(cx);
+            }
         }
-        let used = self.process(bytes, cx)?;
-        self.buffer.extend_from_slice(&bytes[used..]);
+        self.apply_acks();
         Ok(())
     }
 
     /// Goes on with what waits.
     pub(crate) fn resume(&mut self, cx: &mut TaskContext<'_>) -> Result<(), CloseReason> {
-        if self.buffer.is_empty() {
+        if self.backlog.is_empty() {
             return Ok(());
         }
-        let mut waiting = std::mem::take(&mut self.buffer);
-        let used = self.process(&waiting, cx)?;
-        if used < waiting.len() {
-            waiting.drain(..used);
-            self.buffer = waiting;
-        }
+        let mut waiting = std::mem::take(&mut self.backlog);
+        let used = self.process(waiting.rest(), cx)?;
+        waiting.advance(used);
+        self.backlog = waiting;
+        self.apply_acks();
         Ok(())
     }
 
@@ -182,7 +194,7 @@ impl Session {
 
     /// A new socket: what the old one left half said is not finished by it.
     pub(crate) fn reattach(&mut self) {
-        self.buffer = Vec::new();
+        self.backlog = Backlog::default();
         self.set_blocked(false);
     }
 
@@ -193,11 +205,24 @@ impl Session {
         }
     }
 
+    /// The client is gone before its time, and what it said is still done: the
+    /// tokens of all calls trip, also of those that are to begin, so that none
+    /// keeps the others from their turn in waiting for it.
+    pub(crate) fn client_left(&mut self) {
+        self.left = true;
+        for set in [&self.running, &self.streaming] {
+            for under_way in set.iter().flat_map(|set| set.iter()) {
+                under_way.call.cancel();
+            }
+        }
+    }
+
     /// The connection is over: uploads end, tokens trip, streams are dropped.
     /// Invocations that are under way go on without it, as in ASP.NET Core: a
     /// client may leave right behind what it asked for.
     pub(crate) fn end(&mut self) {
-        for (_, (_, sink)) in self.uploads.drain() {
+        let uploads = self.uploads.drain().map(|(_, upload)| upload);
+        for (_, sink) in uploads.chain(self.displaced.drain(..)) {
             sink.end(Err(UploadError::Disconnected));
         }
         self.slots.clear();
@@ -211,7 +236,7 @@ impl Session {
             }
             tokio::spawn(async move { while left.next().await.is_some() {} });
         }
-        self.buffer = Vec::new();
+        self.backlog = Backlog::default();
     }
 
     fn finish(&mut self, finished: Finished) -> Result<(), CloseReason> {
@@ -222,6 +247,9 @@ impl Session {
             {
                 sink.end(Err(UploadError::Disconnected));
             }
+        }
+        if !finished.uploads.is_empty() {
+            self.end_displaced(&finished.call);
         }
         let calls = match finished.streaming {
             true => &mut self.streams,
@@ -235,6 +263,16 @@ impl Session {
             calls.remove(id);
         }
         finished.fatal.map_or(Ok(()), Err)
+    }
+
+    fn end_displaced(&mut self, call: &Arc<Call>) {
+        self.displaced.retain(|(of, sink)| {
+            let ended = Arc::ptr_eq(of, call);
+            if ended {
+                sink.end(Err(UploadError::Disconnected));
+            }
+            !ended
+        });
     }
 
     /// Deals with the whole messages at the start of `input`; gives their length.
@@ -373,23 +411,12 @@ impl Session {
 
     /// While blocked, Acks are read ahead of their turn: the blocked method
     /// may wait for just that room. (ASP.NET Core deadlocks there.)
-    fn apply_acks(&self) -> Result<(), CloseReason> {
-        if self.inbound.is_none() {
-            return Ok(());
+    fn apply_acks(&mut self) {
+        if self.blocked
+            && self.is_stateful()
+            && let Some(id) = self.backlog.ack_ahead(self.protocol)
+        {
+            self.acknowledge(id);
         }
-        let mut at = 0;
-        while let Ok(parsed) = self.protocol.parse(&self.buffer[at..]) {
-            at += match parsed {
-                Parsed::Message { message, consumed } => {
-                    if let HubMessage::Ack { sequence_id } = message {
-                        self.acknowledge(sequence_id);
-                    }
-                    consumed
-                }
-                Parsed::Unknown { consumed } => consumed,
-                Parsed::Incomplete => break,
-            };
-        }
-        Ok(())
     }
 }
