@@ -1,9 +1,11 @@
-//! What the worker tells of itself: `/health`, `/health/live`, `/health/ready`.
+//! What the worker tells of itself: `/health` (also `/api/health`),
+//! `/health/live`, `/health/ready`, `/metrics`.
 //!
 //! Answers come from memory: a slow hub cannot hang them, and asking costs
 //! nothing. Nothing here holds an id or a secret.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,12 +13,16 @@ use std::{
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
 use broker::LinkState;
 use serde_json::{Value, json};
+use telemetry::{
+    metrics::{CONTENT_TYPE as OPEN_METRICS, Source, Writer, render},
+    process::Process,
+};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -95,12 +101,15 @@ pub(crate) struct Health {
     pub(crate) broker: Option<Arc<LinkState>>,
     /// A question for jobs is answered within this time.
     pub(crate) longest_poll: Duration,
+    pub(crate) process: Arc<Process>,
 }
 
-/// The three routes.
+/// The routes.
 pub(crate) fn router(health: Health) -> Router {
     Router::new()
         .route("/health", get(whole))
+        .route("/api/health", get(whole))
+        .route("/metrics", get(metrics))
         .route("/health/ready", get(ready))
         .route(
             "/health/live",
@@ -131,6 +140,26 @@ async fn ready(State(health): State<Health>) -> Response {
     (status, Json(report.body)).into_response()
 }
 
+/// The figures for Prometheus.
+async fn metrics(State(health): State<Health>) -> Response {
+    let standing = Standing {
+        slots: health.slots,
+        in_use: health.attempts.len(),
+        breaker: health.hub.breaker_state(),
+        hub_answers: health.vitals.lock().last_error.is_none(),
+        broker: health
+            .broker
+            .as_ref()
+            .map(|link| link.report().working_since.is_some()),
+    };
+    let text = render(&[
+        health.process,
+        Arc::clone(health.hub.figures()) as Arc<dyn Source>,
+        Arc::new(standing),
+    ]);
+    ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response()
+}
+
 /// ASP.NET's three words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
@@ -158,28 +187,24 @@ impl Health {
     fn report(&self) -> Report {
         let began = Instant::now();
         let pulse = self.vitals.lock().clone();
-        let mut checks = vec![
-            ("hub", self.hub_check(&pulse)),
-            ("leaseLoop", self.lease_loop_check(&pulse)),
-            ("breaker", self.breaker_check()),
-            ("slots", self.slots_check()),
-        ];
-        checks.extend(
-            self.broker
-                .as_ref()
-                .map(|link| ("consumer", consumer_check(link))),
-        );
-        let verdict = checks.iter().map(|(_, (verdict, _))| *verdict).max();
-        let verdict = verdict.unwrap_or(Verdict::Healthy);
-        let checks: serde_json::Map<String, Value> = checks
-            .into_iter()
-            .map(|(name, (verdict, data))| {
-                (
-                    name.to_owned(),
-                    json!({ "status": verdict.as_str(), "data": data }),
-                )
-            })
-            .collect();
+        let mut checks = serde_json::Map::new();
+        let mut worst = Verdict::Healthy;
+        let mut check = |name: &str, look: &dyn Fn() -> (Verdict, Value)| {
+            let began = Instant::now();
+            let (verdict, data) = look();
+            worst = worst.max(verdict);
+            let took = began.elapsed().as_secs_f64() * 1_000.0;
+            let told = json!({"status": verdict.as_str(), "durationMs": took, "data": data});
+            checks.insert(name.to_owned(), told);
+        };
+        check("hub", &|| self.hub_check(&pulse));
+        check("leaseLoop", &|| self.lease_loop_check(&pulse));
+        check("breaker", &|| self.breaker_check());
+        check("slots", &|| self.slots_check());
+        if let Some(link) = &self.broker {
+            check("consumer", &|| consumer_check(link));
+        }
+        let verdict = worst;
         let body = json!({
             "status": verdict.as_str(),
             "durationMs": began.elapsed().as_secs_f64() * 1_000.0,
@@ -246,6 +271,43 @@ impl Health {
             Verdict::Healthy,
             json!({ "total": self.slots, "inUse": self.attempts.len() }),
         )
+    }
+}
+
+/// What is not counted but asked for.
+#[derive(Debug)]
+struct Standing {
+    slots: usize,
+    in_use: usize,
+    breaker: BreakerState,
+    hub_answers: bool,
+    broker: Option<bool>,
+}
+
+impl Source for Standing {
+    fn write(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let flag = |on: bool| f64::from(u8::from(on));
+        let help = "Attempts that may run at the same time.";
+        writer.gauge("tendril_worker_slots", help, self.slots as f64)?;
+        let help = "Attempts that run.";
+        writer.gauge("tendril_worker_slots_used", help, self.in_use as f64)?;
+        let states = [
+            BreakerState::Closed,
+            BreakerState::Open,
+            BreakerState::HalfOpen,
+        ];
+        writer.values(
+            "tendril_worker_breaker",
+            "The circuit breaker in front of the hub: 1 for the state that it is in.",
+            states.map(|state| ([("state", state.as_str())], flag(state == self.breaker))),
+        )?;
+        let help = "Whether the hub's last answer to the question for jobs was a good one.";
+        writer.gauge("tendril_worker_hub_up", help, flag(self.hub_answers))?;
+        if let Some(works) = self.broker {
+            let help = "Whether the broker brings jobs.";
+            writer.gauge("tendril_worker_broker_up", help, flag(works))?;
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use telemetry::trace::{self, TraceParent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -113,7 +114,11 @@ fn start(
             analysis = job.analysis_id,
             user = %job.user_id,
             attempt = job.attempt,
+            otel.name = "attempt",
+            otel.kind = "consumer",
         );
+        let parent = job.trace_parent.as_deref();
+        trace::adopt(&span, parent.and_then(TraceParent::parse));
         let attempts = Arc::clone(attempts);
         tasks.spawn(
             async move {

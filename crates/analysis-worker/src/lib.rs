@@ -16,12 +16,14 @@ mod attempt;
 mod analyser;
 mod photo;
 pub mod screening;
+mod metrics;
 mod health;
 mod serve;
 
 use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
+use telemetry::process::Process;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -96,6 +98,7 @@ pub async fn run(
         leaving: shutdown.soft.clone(),
         broker: broker.as_ref().map(RabbitMq::state),
         longest_poll: config.worker.poll + config.hub.timeout * 2,
+        process: Arc::new(Process::new("analysis-worker", env!("CARGO_PKG_VERSION"))),
     };
     let stop_serving = CancellationToken::new();
     let _stop_serving_at_last = stop_serving.clone().drop_guard();
@@ -112,6 +115,7 @@ pub async fn run(
         }
     });
     let attempts = Arc::new(Attempts {
+        figures: Arc::clone(hub.figures()),
         hub,
         analyser,
         hard: shutdown.hard.clone(),

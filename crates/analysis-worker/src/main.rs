@@ -1,23 +1,24 @@
 //! The worker's command line: settings, logs, signals, exit code.
 
 use std::{
-    io::IsTerminal as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
 };
 
-use analysis_worker::{
-    config::{Config, LogConfig, LogFormat},
-    shutdown::Shutdown,
-};
+use analysis_worker::{config::Config, shutdown::Shutdown};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
+
+/// What it is called in traces.
+const SERVICE: telemetry::Service = telemetry::Service {
+    name: "analysis-worker",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 /// Takes analysis jobs from a Tendril hub and reports their results.
 #[derive(Debug, Parser)]
@@ -66,7 +67,13 @@ fn run<F: Future<Output = anyhow::Result<ExitCode>>>(
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    log_to_stdout(&config.log)?;
+    let telemetry = telemetry::start(SERVICE, &config.log).context("cannot start logging")?;
+    let ended = serve_logging(config).await;
+    telemetry.end().await;
+    ended
+}
+
+async fn serve_logging(config: Config) -> anyhow::Result<ExitCode> {
     let listener = listen(config.server.port).await?;
     let shutdown = Shutdown::new();
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
@@ -131,17 +138,4 @@ async fn healthcheck(config: Config) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-fn log_to_stdout(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.filter).context("log.filter (RUST_LOG)")?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stdout().is_terminal());
-    match config.format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
-    }
-    .map_err(|error| anyhow::anyhow!(error))
-    .context("cannot start logging")
 }

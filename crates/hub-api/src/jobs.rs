@@ -2,13 +2,14 @@
 //! are due, and deletes what is kept no longer. What is due and what becomes of
 //! it is decided by the store.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::NotificationsConfig,
+    metrics::{AttemptOutcome, NotificationFigures},
     store::{Retention, Store, StoreError},
 };
 
@@ -49,14 +50,15 @@ impl ReadyJobs {
 /// a job may have become ready.
 pub(crate) async fn keep_time(
     store: Store,
-    ready: std::sync::Arc<ReadyJobs>,
+    figures: Arc<NotificationFigures>,
+    ready: Arc<ReadyJobs>,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
     let mut changed = store.jobs_changed();
     let mut batch = BATCH;
     loop {
         changed.mark_unchanged();
-        let pause = match round(&store, batch).await {
+        let pause = match round(&store, &figures, batch).await {
             Ok(pause) => {
                 batch = (batch * 2).min(BATCH);
                 pause
@@ -88,7 +90,11 @@ pub(crate) async fn keep_time(
 
 /// Ends what is due, and returns how long nothing will be. Each upload passes
 /// here, so that nothing is written where nothing is due.
-async fn round(store: &Store, batch: u32) -> Result<Duration, StoreError> {
+async fn round(
+    store: &Store,
+    figures: &NotificationFigures,
+    batch: u32,
+) -> Result<Duration, StoreError> {
     loop {
         let Some(due) = store.next_due().await? else {
             return Ok(LONGEST_SLEEP);
@@ -100,6 +106,8 @@ async fn round(store: &Store, batch: u32) -> Result<Duration, StoreError> {
         let expired = store.expire(batch).await?;
         if expired.requeued > 0 || expired.failed > 0 {
             let (requeued, failed) = (expired.requeued, expired.failed);
+            figures.attempts(AttemptOutcome::Expired, requeued);
+            figures.attempts(AttemptOutcome::Ended, failed);
             tracing::info!(requeued, failed, "ended attempts that were due");
         }
         if !expired.more {

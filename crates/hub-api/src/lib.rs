@@ -6,7 +6,8 @@
 //! ([`config`]), who may call ([`auth`]), what it keeps ([`store`],
 //! [`images`]), how clients learn of it ([`delivery`], [`hub`]),
 //! how several hubs are one ([`nodes`]), how it is
-//! asked ([`http`]), and how it is served and ends ([`serve`], [`lifecycle`]).
+//! asked ([`http`]), how it is served and ends ([`serve`], [`lifecycle`]), and
+//! what it tells of itself ([`metrics`]).
 
 mod run;
 pub mod config;
@@ -24,6 +25,6 @@ pub mod http;
 pub mod serve;
 pub mod lifecycle;
 pub mod explain;
-pub mod telemetry;
+pub mod metrics;
 
 pub use run::{RunError, run};

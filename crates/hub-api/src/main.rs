@@ -15,9 +15,14 @@ use hub_api::{
     lifecycle::{Shutdown, on_signals},
     serve::{Listeners, listen},
     store::{LoggedEntry, Store, StoreOptions},
-    telemetry,
 };
 use shared_dto::UserId;
+
+/// What it is called in traces.
+const SERVICE: telemetry::Service = telemetry::Service {
+    name: "hub-api",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 /// Tells people, the moment it is true, that their long-running job is done.
 #[derive(Debug, Parser)]
@@ -97,9 +102,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
 
 async fn serve() -> anyhow::Result<()> {
     let config = Config::load()?;
-    telemetry::start(&config.log)
-        .map_err(anyhow::Error::from_boxed)
-        .context("cannot start logging")?;
+    let telemetry = telemetry::start(SERVICE, &config.log).context("cannot start logging")?;
     let port = config.server.port;
     let public = listen(port).with_context(|| format!("cannot listen on port {port}"))?;
     let internal = match config.server.internal_port {
@@ -110,6 +113,7 @@ async fn serve() -> anyhow::Result<()> {
     let signals = tokio::spawn(on_signals(shutdown.clone()));
     let result = hub_api::run(config, Listeners { public, internal }, shutdown).await;
     signals.abort();
+    telemetry.end().await;
     Ok(result?)
 }
 

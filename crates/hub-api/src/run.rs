@@ -12,13 +12,14 @@ use crate::{
     auth::{Entrance, Jwks, JwksError, KeyError, Verifier},
     config::{Config, S3Config},
     delivery::{Delivery, DeliverySettings},
-    http::{self, AppState, Guard, Health, Memory},
+    http::{self, AppState, Guard, Health, Memory, Scrape},
     hub::plant_analysis,
     images::{ImageStore, ImageStoreError, S3Settings},
     jobs::{self, ReadyJobs},
     lifecycle::{Shutdown, TaskEnd, Tasks},
     limits::UserLimits,
     links::{Links, derive_key},
+    metrics::Metrics,
     nodes::{self, Nodes},
     queue::Queue,
     serve::{self, Limits, Listeners},
@@ -121,6 +122,7 @@ pub async fn run(
     tasks.spawn(WRITER, writer);
     let keep_time = jobs::keep_time(
         store.clone(),
+        Arc::clone(state.metrics.notifications()),
         Arc::clone(&state.ready_jobs),
         stops.background.clone(),
     );
@@ -231,7 +233,9 @@ async fn build(
         event_names: config.notifications.event_names,
         confirm: config.receipts.confirm,
     };
-    let delivery = Delivery::new(settings, links.clone(), nodes(&config)?);
+    let metrics = Arc::new(Metrics::default());
+    let figures = Arc::clone(metrics.notifications());
+    let delivery = Delivery::new(settings, links.clone(), nodes(&config)?, figures);
     let images = open_images(&config).await?;
     let options = StoreOptions {
         max_attempts: config.jobs.max_attempts,
@@ -247,8 +251,8 @@ async fn build(
         None => token_key(&secret),
     };
     let limits = Arc::new(UserLimits::new(config.limits));
-    let settings = config.signalr;
-    let hub = plant_analysis::build(delivery.clone(), settings, token_key, Arc::clone(&limits))?;
+    let (allowed, settings) = (Arc::clone(&limits), config.signalr);
+    let hub = plant_analysis::build(delivery.clone(), settings, token_key, allowed, &metrics)?;
     delivery.serve(store.clone(), hub.clone(), plant_analysis::PATH);
     let health = Health::new(
         store.clone(),
@@ -266,6 +270,8 @@ async fn build(
         upload_memory: Memory::new(config.upload.max_memory),
         waiting_leases: Arc::new(Semaphore::new(config.internal.max_waiting_leases)),
         health: Arc::new(health),
+        scrape: Arc::new(Scrape::new(Arc::clone(&metrics), queue.map(Queue::status))),
+        metrics,
         shutdown,
         config,
         store,

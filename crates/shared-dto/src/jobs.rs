@@ -71,6 +71,9 @@ pub struct LeasedJob {
     /// left but to map it and post the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<OutsideReply>,
+    /// The W3C `traceparent` of the upload, for the attempt to be a part of its trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
 }
 
 /// What an outside analyser posted to an attempt's `result_url`.

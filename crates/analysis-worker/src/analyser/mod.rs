@@ -38,7 +38,11 @@ enum Kind {
 impl Analyser {
     pub(crate) fn new(config: &Config, hub: &Arc<Hub>) -> Result<Self, ClientError> {
         let kind = match &config.n8n.webhook_url {
-            Some(webhook) => Kind::N8n(Box::new(N8n::new(webhook, &config.n8n)?)),
+            Some(webhook) => Kind::N8n(Box::new(N8n::new(
+                webhook,
+                &config.n8n,
+                Arc::clone(hub.figures()),
+            )?)),
             None => Kind::Builtin(Builtin::new(
                 Arc::clone(hub),
                 config.worker.analysis_timeout,

@@ -8,7 +8,7 @@ mod outcome;
 mod lease;
 mod report;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use shared_dto::jobs::LeasedJob;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -19,12 +19,13 @@ pub(crate) use self::outcome::{Failure, Outcome};
 
 use self::lease::Lease;
 use self::report::Held;
-use crate::{analyser::Analyser, hub::Hub};
+use crate::{analyser::Analyser, hub::Hub, metrics::Figures};
 
 /// What every attempt needs.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     pub(crate) hub: Arc<Hub>,
+    pub(crate) figures: Arc<Figures>,
     pub(crate) analyser: Arc<Analyser>,
     /// The worker's grace is over.
     pub(crate) hard: CancellationToken,
@@ -34,6 +35,7 @@ pub(crate) struct Attempts {
 /// left to do here: the hub has the outcome, or the job is another's.
 pub(crate) async fn run(attempts: &Attempts, job: &LeasedJob) -> bool {
     tracing::info!(reply = job.reply.is_some(), "attempt begins");
+    let began = Instant::now();
     let lease = Lease::keep(Arc::clone(&attempts.hub), job);
     let analyser = Arc::clone(&attempts.analyser);
     let (analysed, progress) = (job.clone(), lease.progress());
@@ -43,6 +45,7 @@ pub(crate) async fn run(attempts: &Attempts, job: &LeasedJob) -> bool {
         () = lease.lost().cancelled() => Outcome::Lost,
         () = attempts.hard.cancelled() => Outcome::HandBack,
     };
+    attempts.figures.attempted(&outcome, began.elapsed());
     lease.end_progress().await;
     if let Outcome::Park(_) = outcome {
         lease.end_beats();

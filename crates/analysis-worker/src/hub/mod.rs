@@ -9,7 +9,10 @@ mod error;
 mod persist;
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,6 +30,7 @@ use shared_dto::{
     problem::Problem,
     queue::{ClaimRequest, ClaimResponse, OutsideResult},
 };
+use telemetry::trace;
 
 pub(crate) use self::breaker::BreakerState;
 pub(crate) use self::error::HubError;
@@ -36,6 +40,7 @@ use self::breaker::Breaker;
 use crate::{
     body::{self, BodyError},
     config::HubConfig,
+    metrics::Figures,
 };
 
 /// A claim's answer holds one job, at most with the reply of an outside analyser.
@@ -72,6 +77,7 @@ pub(crate) struct Hub {
     base: Url,
     timeout: Duration,
     breaker: Breaker,
+    figures: Arc<Figures>,
     started: Instant,
     /// Milliseconds after `started` of the last good answer, plus one; 0 for never.
     last_answer: AtomicU64,
@@ -102,16 +108,24 @@ impl Hub {
             base: address.url().clone(),
             timeout: config.timeout,
             breaker: Breaker::new(config.breaker_failures, config.breaker_pause),
+            figures: Arc::default(),
             started: Instant::now(),
             last_answer: AtomicU64::new(0),
         })
+    }
+
+    /// What is counted of this worker.
+    pub(crate) fn figures(&self) -> &Arc<Figures> {
+        &self.figures
     }
 
     /// Takes jobs; waits at the hub as long as `request` says.
     pub(crate) async fn lease(&self, request: &LeaseRequest) -> Result<Vec<LeasedJob>, HubError> {
         let timeout = self.timeout + Duration::from_secs(request.wait_seconds.into());
         let call = self.post("/internal/jobs/lease", request);
-        let answer: LeaseResponse = parse(&self.exchange(call, timeout, LONGEST_LEASE).await?)?;
+        let answer = self.exchange_untimed(call, timeout, LONGEST_LEASE).await;
+        self.figures.called_hub(answer.as_ref().err(), None);
+        let answer: LeaseResponse = parse(&answer?)?;
         Ok(answer.jobs)
     }
 
@@ -243,6 +257,20 @@ impl Hub {
         timeout: Duration,
         cap: usize,
     ) -> Result<Bytes, HubError> {
+        let began = Instant::now();
+        let answer = self.exchange_untimed(call, timeout, cap).await;
+        let stopped = matches!(answer, Err(HubError::BreakerOpen { .. }));
+        let took = (!stopped).then(|| began.elapsed());
+        self.figures.called_hub(answer.as_ref().err(), took);
+        answer
+    }
+
+    async fn exchange_untimed(
+        &self,
+        call: RequestBuilder,
+        timeout: Duration,
+        cap: usize,
+    ) -> Result<Bytes, HubError> {
         let permit = self
             .breaker
             .permit(Instant::now())
@@ -271,7 +299,7 @@ impl Hub {
         pause: Duration,
         cap: usize,
     ) -> Result<Bytes, HubError> {
-        let response = call
+        let response = traced(call)
             .send()
             .await
             .map_err(|error| HubError::Unreachable(body::describe(error)))?;
@@ -285,6 +313,16 @@ impl Hub {
         }
         Err(refusal(response, pause).await)
     }
+}
+
+/// Tells whoever is called of the span that calls.
+pub(crate) fn traced(call: RequestBuilder) -> RequestBuilder {
+    if !trace::is_on() {
+        return call;
+    }
+    let mut headers = HeaderMap::new();
+    trace::hand_on(&mut headers);
+    call.headers(headers)
 }
 
 /// What a status that is not good means.

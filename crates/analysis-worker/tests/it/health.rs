@@ -74,3 +74,36 @@ async fn a_wrong_secret_is_told_and_never_shown() {
     });
     assert!(body.await.unwrap().contains("401"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_told_to_prometheus() {
+    let hub = Hub::start().await;
+    hub.queue(1, crate::photos::leaf());
+    let worker = Worker::start(&hub, &[("Worker__Concurrency", "3")]).await;
+    let url = format!("http://127.0.0.1:{}/metrics", worker.port);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let figures = async || {
+        let answer = client.get(&url).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let counted = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let text = figures().await;
+            if text.contains("tendril_worker_attempts_total{outcome=\"done\"} 1") {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let text = counted.await.expect("the attempt is counted");
+    for line in [
+        "tendril_worker_slots 3.0",
+        "tendril_worker_breaker{state=\"closed\"} 1.0",
+        "tendril_worker_hub_up 1.0",
+        "tendril_worker_attempt_seconds_count 1",
+        "tendril_build_info{service=\"analysis-worker\",version=\"0.1.0\"} 1.0",
+    ] {
+        assert!(text.lines().any(|each| each == line), "{line} in {text}");
+    }
+    assert_eq!(get(&worker, "/api/health").await.0, 200);
+}

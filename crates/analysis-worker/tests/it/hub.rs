@@ -275,6 +275,7 @@ pub(crate) fn job(job_id: i64) -> LeasedJob {
         progress_url: format!("http://hub.example/callbacks/{job_id}/progress?s=1"),
         result_url: format!("http://hub.example/callbacks/{job_id}/result?s=1"),
         reply: None,
+        trace_parent: None,
     }
 }
 

@@ -27,7 +27,7 @@ use super::{Denied, Entrance, Principal, Refusal, Turned, caller::bearer};
 const GATED: &[&str] = &["/hubs/", "/v2/realtime/"];
 
 /// Whether the gate stands before `path`.
-pub(crate) fn is_gated(path: &str) -> bool {
+fn is_gated(path: &str) -> bool {
     GATED.iter().any(|gated| {
         path.get(..gated.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(gated))

@@ -22,7 +22,6 @@ pub use claims::Principal;
 pub use denials::{Denials, Denied};
 pub use entrance::{Entrance, Turned};
 pub use hub_gate::hub_gate;
-pub(crate) use hub_gate::is_gated;
 pub use jwks::{Jwks, JwksError, JwksReport};
 pub use keys::{KeyError, VerificationKey, configured_keys, parse_public_keys};
 pub use mint::{MintError, mint};

@@ -26,7 +26,7 @@ use shared_dto::{
     UserId,
     notification::{AnalysisProgress, Resumed},
 };
-use signalr::{Context, HubContext, HubServer, Message, protocol::RawJson};
+use signalr::{BackplaneStats, Context, HubContext, HubServer, Message, protocol::RawJson};
 use time::OffsetDateTime;
 
 use self::{
@@ -36,6 +36,7 @@ use self::{
 use crate::{
     config::{Confirm, EventNames},
     links::Links,
+    metrics::{NotificationFigures, NotificationOutcome},
     nodes::Nodes,
     store::{
         Confirmation, Handed, LoggedEntry, OnCommitted, ReceiptSource, Store, StoreError, Stream,
@@ -71,6 +72,7 @@ struct Shared {
     settings: DeliverySettings,
     links: Links,
     nodes: Nodes,
+    figures: Arc<NotificationFigures>,
     /// Streams of which another hub's entries are being handed out.
     following: Following,
     /// Set once the store is open and the hub serves; nothing is delivered before.
@@ -88,12 +90,18 @@ struct Serving {
 impl Delivery {
     /// Delivers nothing until [`serve`](Self::serve).
     #[must_use]
-    pub fn new(settings: DeliverySettings, links: Links, nodes: Nodes) -> Self {
+    pub fn new(
+        settings: DeliverySettings,
+        links: Links,
+        nodes: Nodes,
+        figures: Arc<NotificationFigures>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 settings,
                 links,
                 nodes,
+                figures,
                 following: Following::default(),
                 serving: OnceLock::new(),
             }),
@@ -125,7 +133,14 @@ impl Delivery {
         Box::new(move |entries: &[LoggedEntry]| {
             let handed = entries
                 .iter()
-                .map(|entry| delivery.publish_here(entry))
+                .map(|entry| {
+                    let handed = delivery.publish_here(entry);
+                    delivery.shared.figures.posted(match handed {
+                        0 => NotificationOutcome::Waiting,
+                        _ => NotificationOutcome::Delivered,
+                    });
+                    handed
+                })
                 .collect();
             delivery.shared.nodes.announce(entries);
             handed
@@ -150,7 +165,7 @@ impl Delivery {
         let mut handed = 0;
         for context in &connections {
             let reader = self.reader(context, &entry.stream);
-            let step = reader.announce(entry.sequence, || {
+            let step = reader.announce(entry.sequence, entry.created_at, || {
                 self.send_all(context, &mut messages, entry.sequence)
             });
             if step == Step::CatchUp {
@@ -176,10 +191,12 @@ impl Delivery {
         }
         let connections = serving.context.connections_of(user);
         let mut sent = 0;
-        for context in connections
-            .iter()
-            .filter(|each| each.waiting_bytes() <= PROGRESS_LIMIT)
-        {
+        for context in &connections {
+            let keeps_up = context.waiting_bytes() <= PROGRESS_LIMIT;
+            self.shared.figures.progress(keeps_up);
+            if !keeps_up {
+                continue;
+            }
             for message in &mut messages {
                 match context.send(message, 0) {
                     Ok(taken) => sent += usize::from(taken),
@@ -302,15 +319,21 @@ impl Delivery {
         if source == ReceiptSource::Pong && self.shared.settings.confirm == Confirm::Acknowledge {
             return;
         }
-        if let (Some(reader), Ok(sequence)) = (context.get::<Reader>(), i64::try_from(sequence))
-            && reader.confirms()
-        {
-            self.confirm(reader.stream(), sequence, source);
+        if let (Some(reader), Ok(sequence)) = (context.get::<Reader>(), i64::try_from(sequence)) {
+            let arrived = reader.arrived(sequence);
+            if let Some((logged, serving)) = arrived.logged.zip(self.serving()) {
+                let after = serving.store.clock().now().since(logged);
+                self.shared.figures.arrived(after);
+            }
+            if arrived.confirms {
+                self.confirm(reader.stream(), sequence, source);
+            }
         }
     }
 
     fn confirm(&self, stream: &Stream, sequence: i64, source: ReceiptSource) {
         if let Some(serving) = self.serving() {
+            self.shared.figures.confirmed(source);
             let at = serving.store.clock().now();
             let confirmation = Confirmation {
                 stream: stream.clone(),
@@ -339,6 +362,7 @@ impl Delivery {
         let Some(serving) = self.serving() else {
             return;
         };
+        let mut replayed = Replayed::new(&self.shared.figures);
         loop {
             let Some(after) = reader.position(turn) else {
                 return;
@@ -366,6 +390,7 @@ impl Delivery {
                     at: serving.store.clock().now(),
                 });
             }
+            replayed.entries += handed.len();
             if !handed.is_empty() {
                 serving.store.record_handed(handed);
             }
@@ -443,12 +468,39 @@ impl Delivery {
             .map_or(0, |serving| serving.hub.connection_count())
     }
 
+    /// What the backplane of the clients' hub has done, where there is one.
+    #[must_use]
+    pub fn backplane_stats(&self) -> Option<BackplaneStats> {
+        self.serving()?.hub.backplane_stats()
+    }
+
     /// Tells all clients to come back later, spread over `spread`; done when
     /// they are gone. Called once, when the hub leaves.
     pub async fn drain(&self, spread: Duration) {
         if let Some(serving) = self.serving() {
             serving.hub.drain(spread).await;
         }
+    }
+}
+
+/// One client's catch-up, counted when it ends, in whatever way.
+struct Replayed<'a> {
+    figures: &'a NotificationFigures,
+    entries: usize,
+}
+
+impl<'a> Replayed<'a> {
+    fn new(figures: &'a NotificationFigures) -> Self {
+        Self {
+            figures,
+            entries: 0,
+        }
+    }
+}
+
+impl Drop for Replayed<'_> {
+    fn drop(&mut self) {
+        self.figures.replayed(self.entries);
     }
 }
 

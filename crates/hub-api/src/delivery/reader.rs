@@ -8,7 +8,7 @@
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 
-use crate::store::Stream;
+use crate::store::{Stream, UnixMillis};
 
 /// Where a connection stands in its user's log.
 #[derive(Debug)]
@@ -33,6 +33,18 @@ struct State {
     /// Entries before those that it gets were left out (an incomplete resume):
     /// that it has the later ones says nothing of the earlier.
     skipped: bool,
+    /// The first entry that was sent live and is not known to have arrived,
+    /// with when it was logged.
+    under_way: Option<(i64, UnixMillis)>,
+}
+
+/// What the arrival of an entry tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrived {
+    /// Whether it shows that all before it arrived.
+    pub(super) confirms: bool,
+    /// When the entry was logged that was awaited longest, where one was.
+    pub(super) logged: Option<UnixMillis>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +88,7 @@ impl Reader {
             head: 0,
             turn: 0,
             skipped: false,
+            under_way: None,
         };
         Self {
             stream,
@@ -102,7 +115,12 @@ impl Reader {
     }
 
     /// A new entry: a live reader gets it by `send`, the others find it in the log.
-    pub(super) fn announce(&self, sequence: i64, send: impl FnOnce() -> bool) -> Step {
+    pub(super) fn announce(
+        &self,
+        sequence: i64,
+        logged: UnixMillis,
+        send: impl FnOnce() -> bool,
+    ) -> Step {
         let mut state = self.state.lock();
         state.head = state.head.max(sequence);
         state.first_announced.get_or_insert(sequence);
@@ -117,6 +135,7 @@ impl Reader {
         // only queues.
         if send() {
             state.sent = sequence;
+            state.under_way.get_or_insert((sequence, logged));
         }
         Step::Done
     }
@@ -168,9 +187,14 @@ impl Reader {
         self.state.lock().begin(first, true)
     }
 
-    /// Whether the arrival of an entry shows that all before it arrived.
-    pub(super) fn confirms(&self) -> bool {
-        !self.state.lock().skipped
+    /// The client is known to have the entry.
+    pub(super) fn arrived(&self, sequence: i64) -> Arrived {
+        let mut state = self.state.lock();
+        let awaited = state.under_way.take_if(|(first, _)| *first <= sequence);
+        Arrived {
+            confirms: !state.skipped,
+            logged: awaited.map(|(_, logged)| logged),
+        }
     }
 
     /// Where a turn goes on; `None` when another turn began.
@@ -253,7 +277,10 @@ mod tests {
         let reader = reader();
         let turn = reader.begin(1);
         assert!(reader.hand(turn, 1, || true));
-        assert_eq!(reader.announce(2, || panic!("not live yet")), Step::Done);
+        assert_eq!(
+            reader.announce(2, UnixMillis(0), || panic!("not live yet")),
+            Step::Done
+        );
         assert!(
             !reader.go_live(turn, 1),
             "2 was announced and is not read yet"
@@ -261,7 +288,7 @@ mod tests {
         assert!(reader.hand(turn, 2, || true));
         assert!(reader.go_live(turn, 2));
         let sent = RefCell::new(Vec::new());
-        reader.announce(3, || {
+        reader.announce(3, UnixMillis(0), || {
             sent.borrow_mut().push(3);
             true
         });
@@ -273,9 +300,12 @@ mod tests {
         let reader = reader();
         let turn = reader.begin(1);
         assert!(reader.go_live(turn, 4));
-        assert_eq!(reader.announce(4, || panic!("it has 4")), Step::Done);
         assert_eq!(
-            reader.announce(7, || panic!("5 and 6 are missing")),
+            reader.announce(4, UnixMillis(0), || panic!("it has 4")),
+            Step::Done
+        );
+        assert_eq!(
+            reader.announce(7, UnixMillis(0), || panic!("5 and 6 are missing")),
             Step::CatchUp
         );
         assert!(reader.take_behind().is_some());
@@ -296,7 +326,7 @@ mod tests {
         assert_eq!(reader.live_position(), Some(7));
         assert_eq!(reader.hear(6, 7), Heard::Nothing, "it has them");
         assert_eq!(reader.hear(8, 9), Heard::Follow);
-        assert_eq!(reader.announce(8, || true), Step::Done);
+        assert_eq!(reader.announce(8, UnixMillis(0), || true), Step::Done);
         assert_eq!(reader.hear(9, 500), Heard::CatchUp);
         assert!(reader.take_behind().is_some());
     }
@@ -322,8 +352,8 @@ mod tests {
     #[test]
     fn what_came_while_it_waited_is_sent_even_if_another_device_confirmed_it() {
         let reader = reader();
-        reader.announce(5, || panic!("it waits"));
-        reader.announce(6, || panic!("it waits"));
+        reader.announce(5, UnixMillis(0), || panic!("it waits"));
+        reader.announce(6, UnixMillis(0), || panic!("it waits"));
         assert!(
             reader.begin_if_waiting(7).is_some(),
             "6 is confirmed by then"
@@ -335,8 +365,8 @@ mod tests {
     fn after_an_incomplete_resume_its_receipts_confirm_nothing() {
         let reader = reader();
         reader.begin_after_gap(16);
-        assert!(!reader.confirms());
+        assert!(!reader.arrived(1).confirms);
         reader.begin(3);
-        assert!(reader.confirms());
+        assert!(reader.arrived(1).confirms);
     }
 }

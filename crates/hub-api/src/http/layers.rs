@@ -22,16 +22,17 @@ use tower_http::{
 };
 use tracing::Instrument as _;
 
-use super::{ApiError, problem::Kind};
+use super::{ApiError, problem::Kind, routes::hub_route};
 use crate::{
-    auth::{Entrance, is_gated},
+    auth::Entrance,
     config::Config,
+    metrics::{Metrics, UNMATCHED},
 };
 
 const PREFLIGHT_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// Puts `router` into everything that surrounds a route, from the inside out.
-pub(super) fn surround(router: Router, config: &Config) -> Router {
+pub(super) fn surround(router: Router, config: &Config, metrics: &Arc<Metrics>) -> Router {
     let secure = config
         .public_url
         .as_deref()
@@ -39,7 +40,7 @@ pub(super) fn surround(router: Router, config: &Config) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(secure, headers))
-        .layer(middleware::from_fn(span))
+        .layer(middleware::from_fn_with_state(Arc::clone(metrics), span))
 }
 
 /// CORS for the public routes: exact origins, with credentials.
@@ -71,20 +72,23 @@ pub(super) async fn time_limit(
 
 /// A span for each request. Of the address it holds the route only: queries
 /// hold tokens and signatures, and clients' addresses are nobody's business.
-async fn span(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let route = match request.extensions().get::<MatchedPath>() {
-        Some(matched) => matched.as_str(),
-        None if is_gated(path) => path,
-        None => "unmatched",
-    };
-    let span = tracing::info_span!("http", method = %request.method(), route);
+async fn span(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let hub = hub_route(request.uri().path()).unwrap_or(UNMATCHED);
+    let method = request.method().clone();
+    let route = matched.as_ref().map_or(hub, MatchedPath::as_str);
+    let span = tracing::info_span!("http", %method, route);
     let start = Instant::now();
     async move {
         let response = next.run(request).await;
+        let route = matched.as_ref().map_or(hub, MatchedPath::as_str);
+        let took = start.elapsed();
+        metrics
+            .requests()
+            .answered(&method, route, response.status(), took);
         tracing::debug!(
             status = response.status().as_u16(),
-            elapsed_ms = start.elapsed().as_secs_f64() * 1e3,
+            elapsed_ms = took.as_secs_f64() * 1e3,
             "answered"
         );
         response

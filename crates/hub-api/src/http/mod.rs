@@ -20,9 +20,12 @@ mod internal;
 mod development;
 mod pages;
 mod health;
+mod metrics;
 
+pub(crate) use metrics::Scrape;
 pub use problem::ApiError;
 pub(crate) use problem::Kind;
+pub(crate) use routes::route_table;
 pub use routes::{Routers, document, routers};
 pub use state::AppState;
 

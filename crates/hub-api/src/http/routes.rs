@@ -8,7 +8,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    AppState, admin, analyses, callbacks, development, health, internal, layers, notifications,
+    AppState, admin, analyses, callbacks, development, health, internal, layers, metrics,
+    notifications,
     openapi::{self, Rendered},
     pages::{self, Pages},
 };
@@ -42,6 +43,7 @@ fn rest() -> OpenApiRouter<AppState> {
         .routes(routes!(development::development_token))
         .routes(routes!(callbacks::progress::callback_progress))
         .routes(routes!(callbacks::result::callback_result))
+        .routes(routes!(metrics::signalr_metrics))
         .routes(routes!(openapi::openapi_json))
 }
 
@@ -74,6 +76,48 @@ fn internal_calls() -> OpenApiRouter<AppState> {
         ))
 }
 
+/// On the listener of workers, where they have their own.
+fn figures() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(metrics::metrics))
+}
+
+/// Method and path of every route, those of hubs included.
+pub(crate) fn route_table() -> Vec<(&'static str, String)> {
+    let mut table = Vec::new();
+    for (path, item) in document().paths.paths {
+        let operations = [
+            ("GET", item.get),
+            ("PUT", item.put),
+            ("POST", item.post),
+            ("PATCH", item.patch),
+            ("DELETE", item.delete),
+        ];
+        let there = operations
+            .into_iter()
+            .filter(|(_, operation)| operation.is_some());
+        table.extend(there.map(|(method, _)| (method, path.clone())));
+    }
+    for hub in HUBS {
+        table.push(("POST", format!("{hub}/negotiate")));
+        table.extend(["GET", "POST", "DELETE"].map(|method| (method, (*hub).to_owned())));
+    }
+    table
+}
+
+/// The route of a hub's request, whatever its letter case.
+pub(super) fn hub_route(path: &str) -> Option<&'static str> {
+    let path = path.trim_end_matches('/');
+    HUB_ROUTES
+        .iter()
+        .find(|route| route.eq_ignore_ascii_case(path))
+        .copied()
+}
+
+/// Where clients' hubs are mounted.
+const HUBS: &[&str] = &[plant_analysis::PATH];
+/// These, and where they are negotiated.
+const HUB_ROUTES: &[&str] = &["/hubs/plantanalysis", "/hubs/plantanalysis/negotiate"];
+
 /// The OpenAPI document of all routes.
 #[must_use]
 pub fn document() -> OpenApi {
@@ -81,6 +125,7 @@ pub fn document() -> OpenApi {
         .merge(uploads())
         .merge(rest())
         .merge(health_checks())
+        .merge(figures())
         .merge(internal_calls())
         .into_openapi()
 }
@@ -99,9 +144,12 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
         .merge(health_checks());
     let internal = internal_calls().layer(patient);
     let (public, internal) = if config.server.internal_port.is_some() {
-        (public, Some(internal.merge(health_checks())))
+        (
+            public,
+            Some(internal.merge(figures()).merge(health_checks())),
+        )
     } else {
-        (public.merge(internal), None)
+        (public.merge(internal).merge(figures()), None)
     };
     let base = |router: OpenApiRouter<AppState>| {
         let (router, _) = router.split_for_parts();
@@ -116,8 +164,10 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
         .merge(pages::routes(Pages::new(config.environment)))
         .layer(hub.layer(plant_analysis::PATH))
         .layer(gate);
-    let public = layers::surround(public, config).layer(layers::cors(&state.entrance));
-    let internal = internal.map(|internal| layers::surround(base(internal), config));
+    let public =
+        layers::surround(public, config, &state.metrics).layer(layers::cors(&state.entrance));
+    let internal =
+        internal.map(|internal| layers::surround(base(internal), config, &state.metrics));
     Routers { public, internal }
 }
 
@@ -154,6 +204,20 @@ mod tests {
                 assert_eq!(named, in_path, "{method} {path}");
             }
         }
+    }
+
+    #[test]
+    fn the_routes_of_hubs_are_in_the_table() {
+        let table = route_table();
+        for route in HUB_ROUTES {
+            assert!(table.iter().any(|(_, path)| path == route), "{route}");
+            assert_eq!(
+                hub_route(&format!("{}/", route.to_uppercase())),
+                Some(*route)
+            );
+        }
+        assert_eq!(hub_route("/hubs/other"), None);
+        assert!(table.contains(&("GET", "/metrics".to_owned())));
     }
 
     fn collect(value: &serde_json::Value, references: &mut Vec<String>) {

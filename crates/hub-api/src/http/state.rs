@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tokio::sync::Semaphore;
 
-use super::{health::Health, internal::guard::Guard, memory::Memory};
+use super::{Scrape, health::Health, internal::guard::Guard, memory::Memory};
 use crate::{
     auth::Entrance, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
-    lifecycle::Shutdown, limits::UserLimits, links::Links, store::Store,
+    lifecycle::Shutdown, limits::UserLimits, links::Links, metrics::Metrics,
+    store::Store,
 };
 
 /// The state of the hub's HTTP side. A clone copies pointers.
@@ -26,6 +27,8 @@ pub struct AppState {
     pub(crate) upload_memory: Memory,
     pub(crate) waiting_leases: Arc<Semaphore>,
     pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) scrape: Arc<Scrape>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -50,5 +53,6 @@ parts! {
     ready_jobs: Arc<ReadyJobs>,
     upload_memory: Memory,
     health: Arc<Health>,
+    metrics: Arc<Metrics>,
     shutdown: Shutdown,
 }

@@ -14,6 +14,7 @@ use crate::{
     config::SignalRConfig,
     delivery::{self, Delivery},
     limits::{InvocationLimit, UserLimits},
+    metrics::{HubFigures, Metrics},
     store::StoreError,
 };
 
@@ -35,6 +36,7 @@ const BACKPLANE_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct PlantAnalysisHub {
     delivery: Delivery,
+    figures: Arc<HubFigures>,
     max_connections_per_user: usize,
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn build(
     settings: SignalRConfig,
     token_key: TokenKey,
     limits: Arc<UserLimits>,
+    metrics: &Metrics,
 ) -> Result<HubServer, BuildError> {
     let options = HubOptions {
         keep_alive_interval: settings.keep_alive_interval,
@@ -58,8 +61,10 @@ pub(crate) fn build(
         ..HubOptions::default()
     };
     let backplane = delivery.nodes().backplane();
+    let figures = metrics.hub("plantanalysis", &["Ping", "Resume", "Acknowledge"]);
     let hub = PlantAnalysisHub {
         delivery,
+        figures: Arc::clone(&figures),
         max_connections_per_user: settings.max_connections_per_user,
     };
     let mut hub = HubServer::builder(hub);
@@ -68,6 +73,7 @@ pub(crate) fn build(
     }
     hub.options(options)
         .filter(InvocationLimit(limits))
+        .observer(figures)
         .authorize(Authorization::Authenticated)
         .method("Ping", ping)
         .method("Resume", resume)
@@ -89,6 +95,7 @@ impl Hub for PlantAnalysisHub {
             context.close(Some(text), false);
             return Ok(());
         }
+        self.figures.user_came(user.as_str());
         self.delivery.open(context, &user);
         let (delivery, context) = (self.delivery.clone(), context.clone());
         tokio::spawn(async move {
@@ -102,6 +109,7 @@ impl Hub for PlantAnalysisHub {
         if let Ok(user) = user(context) {
             let id = context.connection_id();
             self.delivery.nodes().leave(&user, id.as_str());
+            self.figures.user_left(user.as_str());
         }
     }
 

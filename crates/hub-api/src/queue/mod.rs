@@ -15,7 +15,7 @@ use std::sync::Arc;
 use broker::{Broker, SetupError, keep_up};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use status::QueueStatus;
+pub(crate) use status::{QueueFigures, QueueStatus};
 
 use self::{dead_letters::DeadLetters, relay::Relay};
 use crate::{

@@ -31,6 +31,16 @@ pub(crate) struct QueueHealth {
     pub(crate) data: Value,
 }
 
+/// The same for metrics.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueFigures {
+    pub(crate) works: bool,
+    pub(crate) announced: u64,
+    pub(crate) refused: u64,
+    pub(crate) failed_by_letter: u64,
+    pub(crate) unreadable_letters: u64,
+}
+
 impl QueueStatus {
     pub(super) fn blocked(&self, blocked: bool) {
         self.counts.lock().blocked = blocked;
@@ -49,6 +59,18 @@ impl QueueStatus {
 
     pub(super) fn unreadable_letter(&self) {
         self.counts.lock().unreadable_letters += 1;
+    }
+
+    pub(crate) fn figures(&self) -> QueueFigures {
+        let works = self.health().works;
+        let counts = self.counts.lock();
+        QueueFigures {
+            works,
+            announced: counts.announced,
+            refused: counts.refused,
+            failed_by_letter: counts.failed_by_letter,
+            unreadable_letters: counts.unreadable_letters,
+        }
     }
 
     pub(crate) fn health(&self) -> QueueHealth {

@@ -64,7 +64,9 @@ pub use log::{
     Append, Appended, Confirmation, Handed, LoggedEntry, NewNotification, OnCommitted, Outcome,
     Page, ReceiptSource, Stream, StreamHead, StreamState, Terminal,
 };
-pub use options::{Location, PostgresAddress, Purged, Retention, StoreHealth, StoreOptions};
+pub use options::{
+    Location, PoolFigures, PostgresAddress, Purged, Retention, StoreHealth, StoreOptions,
+};
 pub use timeline::{AnalysisHistory, Happening, TimelineEntry};
 
 use database::{Conn, Readers};

@@ -236,6 +236,19 @@ pub struct Purged {
     pub more: bool,
 }
 
+/// How the database's connections and writes stand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PoolFigures {
+    /// Connections for reading that are open.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+    /// The most that there may be.
+    pub most: u32,
+    /// Writes that wait for the writer.
+    pub queued_writes: usize,
+}
+
 /// How the store is.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreHealth {

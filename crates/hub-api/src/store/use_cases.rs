@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::{
     AnalysesPage, AnalysisHistory, AnalysisRow, Append, Beat, Confirmation, Created,
     DeliveriesPage, DeliveryFilter, Expired, Handed, Heartbeat, Lease, NewAnalysis,
-    NewNotification, Outcome, OverlaySet, Page, Pictures, Purged, QueueStats, Replied, Retention,
-    Retried, Retry, Store, StoreError, StoreHealth, Stream, StreamHead, StreamState, Terminal,
-    UnixMillis, operations, read, writer,
+    NewNotification, Outcome, OverlaySet, Page, Pictures, PoolFigures, Purged, QueueStats, Replied,
+    Retention, Retried, Retry, Store, StoreError, StoreHealth, Stream, StreamHead, StreamState,
+    Terminal, UnixMillis, operations, read, writer,
 };
 
 impl Store {
@@ -338,6 +338,18 @@ impl Store {
             writer_alive: self.queues.as_ref().is_some_and(|queues| queues.is_open()),
             queued_writes: self.queues.as_ref().map_or(0, |queues| queues.len()),
         })
+    }
+
+    /// How its connections and writes stand, from memory.
+    #[must_use]
+    pub fn pool(&self) -> PoolFigures {
+        let (open, idle) = self.readers.standing();
+        PoolFigures {
+            open,
+            idle,
+            most: self.shared.options.readers,
+            queued_writes: self.queues.as_ref().map_or(0, |queues| queues.len()),
+        }
     }
 
     /// Gives the log another epoch, so that no client takes its cursor for one

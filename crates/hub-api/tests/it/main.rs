@@ -10,6 +10,7 @@ mod internal;
 mod bucket;
 mod live;
 mod admin;
+mod metrics;
 mod database;
 mod nodes;
 mod store;

@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, NoLabelSet, text},
+    encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text},
     metrics::MetricType,
     registry::Registry,
 };
 
-use super::{Counter, Gauge, Histogram, Table};
+use super::{Counter, Histogram, Table};
 
 /// The text's type.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -85,11 +85,11 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// That of the text.
-    pub fn totals<'l, const N: usize>(
+    pub fn totals<L: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
-        rows: impl IntoIterator<Item = ([(&'static str, &'l str); N], u64)>,
+        rows: impl IntoIterator<Item = (L, u64)>,
     ) -> fmt::Result {
         let mut metric = self.descriptor(name, help, MetricType::Counter)?;
         for (labels, value) in rows {
@@ -128,33 +128,17 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// That of the text.
-    pub fn values<'l, const N: usize>(
+    pub fn values<L: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
-        rows: impl IntoIterator<Item = ([(&'static str, &'l str); N], f64)>,
+        rows: impl IntoIterator<Item = (L, f64)>,
     ) -> fmt::Result {
         let mut metric = self.descriptor(name, help, MetricType::Gauge)?;
         for (labels, value) in rows {
             metric.encode_family(&labels)?.encode_gauge(&value)?;
         }
         Ok(())
-    }
-
-    /// A table of gauges.
-    ///
-    /// # Errors
-    /// That of the text.
-    pub fn gauges<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        table: &Table<Gauge, N>,
-    ) -> fmt::Result {
-        let rows = table
-            .rows()
-            .map(|(labels, gauge)| (labels, gauge.get() as f64));
-        self.values(name, help, rows)
     }
 
     /// A histogram without labels.
@@ -167,18 +151,18 @@ impl Writer<'_> {
         metric.encode_histogram::<NoLabelSet>(sum, count, &histogram.buckets(), None)
     }
 
-    /// A table of histograms.
+    /// Histograms, each with its labels.
     ///
     /// # Errors
     /// That of the text.
-    pub fn histograms<const N: usize>(
+    pub fn histograms<'h, L: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,
-        table: &Table<Histogram, N>,
+        rows: impl IntoIterator<Item = (L, &'h Histogram)>,
     ) -> fmt::Result {
         let mut metric = self.descriptor(name, help, MetricType::Histogram)?;
-        for (labels, histogram) in table.rows() {
+        for (labels, histogram) in rows {
             let (sum, count) = (histogram.sum(), histogram.count());
             let mut row = metric.encode_family(&labels)?;
             row.encode_histogram::<NoLabelSet>(sum, count, &histogram.buckets(), None)?;
@@ -191,9 +175,55 @@ impl Writer<'_> {
         name: &'s str,
         help: &str,
         kind: MetricType,
-    ) -> Result<prometheus_client::encoding::MetricEncoder<'s>, fmt::Error> {
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
         // The encoder puts a full stop behind the text.
         let help = help.trim_end_matches('.');
         self.encoder.encode_descriptor(name, help, None, kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Axis, LATENCY};
+
+    #[derive(Debug)]
+    struct Shop {
+        sold: Table<Counter, 1>,
+        took: Histogram,
+    }
+
+    impl Source for Shop {
+        fn write(&self, writer: &mut Writer<'_>) -> fmt::Result {
+            writer.counters("shop_sold", "What was sold.", &self.sold)?;
+            writer.histogram("shop_seconds", "How long it took.", &self.took)?;
+            writer.gauge("shop_open", "Whether it is open.", 1.0)
+        }
+    }
+
+    #[test]
+    fn prometheus_reads_what_is_written() {
+        let shop = Shop {
+            sold: Table::new([Axis::new("what", ["tea", "a \"b\"\n"])], Counter::default),
+            took: Histogram::new(LATENCY),
+        };
+        shop.sold.of(["tea"]).add(2);
+        shop.took.observe(0.03);
+        let text = render(&[Arc::new(shop)]);
+        for line in [
+            "# HELP shop_sold What was sold.",
+            "# TYPE shop_sold counter",
+            "shop_sold_total{what=\"tea\"} 2",
+            "shop_sold_total{what=\"a \\\"b\\\"\\n\"} 0",
+            "shop_seconds_bucket{le=\"0.025\"} 0",
+            "shop_seconds_bucket{le=\"0.05\"} 1",
+            "shop_seconds_bucket{le=\"+Inf\"} 1",
+            "shop_seconds_count 1",
+            "shop_seconds_sum 0.03",
+            "shop_open 1.0",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|each| each == line), "{line} in {text}");
+        }
     }
 }

@@ -8,7 +8,10 @@
 mod answer;
 mod fields;
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -25,7 +28,8 @@ use crate::{
     attempt::{Failure, Outcome, ProgressSender},
     body,
     config::{Address, N8nConfig},
-    hub::retry_after,
+    hub::{retry_after, traced},
+    metrics::{Figures, N8nCall},
     photo,
 };
 
@@ -53,10 +57,15 @@ pub(super) struct N8n {
     http: reqwest::Client,
     webhook: Url,
     settings: N8nConfig,
+    figures: Arc<Figures>,
 }
 
 impl N8n {
-    pub(super) fn new(webhook: &Address, settings: &N8nConfig) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        webhook: &Address,
+        settings: &N8nConfig,
+        figures: Arc<Figures>,
+    ) -> Result<Self, ClientError> {
         let mut headers = HeaderMap::new();
         if let Some(secret) = &settings.auth_secret {
             let name = HeaderName::from_bytes(settings.auth_header.as_bytes())
@@ -79,6 +88,7 @@ impl N8n {
             http,
             webhook: webhook.url().clone(),
             settings: settings.clone(),
+            figures,
         })
     }
 
@@ -100,31 +110,44 @@ impl N8n {
         };
         progress.tell(10, "analysing", "The photo is being analysed");
         let total = self.settings.total_timeout;
-        tokio::time::timeout(total, self.call(job, form))
-            .await
-            .unwrap_or_else(|_| {
-                let error = format!("n8n did not answer within {total:?}");
-                Outcome::Retry(Failure::new(error, "The analysis took too long."), None)
-            })
+        let began = Instant::now();
+        let called = tokio::time::timeout(total, self.call(job, form)).await;
+        let (outcome, call) = called.unwrap_or_else(|_| {
+            let error = format!("n8n did not answer within {total:?}");
+            let failure = Failure::new(error, "The analysis took too long.");
+            (Outcome::Retry(failure, None), N8nCall::TimedOut)
+        });
+        self.figures.called_n8n(call, began.elapsed());
+        outcome
     }
 
-    async fn call(&self, job: &LeasedJob, form: Form) -> Outcome {
+    async fn call(&self, job: &LeasedJob, form: Form) -> (Outcome, N8nCall) {
         let call = self
             .http
             .post(self.webhook.clone())
             .header("idempotency-key", &job.idempotency_key)
             .multipart(form);
-        let response = match call.send().await {
+        let response = match traced(call).send().await {
             Ok(response) => response,
             Err(error) => {
                 let error = format!("n8n cannot be reached: {}", body::describe(error));
-                return Outcome::Retry(Failure::new(error, UNAVAILABLE), None);
+                let outcome = Outcome::Retry(Failure::new(error, UNAVAILABLE), None);
+                return (outcome, N8nCall::Unreachable);
             }
         };
         match response.status() {
-            StatusCode::ACCEPTED => Outcome::Park(self.settings.park),
-            status if status.is_success() => self.read(job, response).await,
-            _ => self.refused(response).await,
+            StatusCode::ACCEPTED => (Outcome::Park(self.settings.park), N8nCall::Parked),
+            status if status.is_success() => {
+                let outcome = self.read(job, response).await;
+                let parked = matches!(outcome, Outcome::Park(_));
+                let call = if parked {
+                    N8nCall::Parked
+                } else {
+                    N8nCall::Answered
+                };
+                (outcome, call)
+            }
+            _ => (self.refused(response).await, N8nCall::Refused),
         }
     }
 

@@ -10,6 +10,7 @@ use shared_dto::{
     analysis::{AnalysisAccepted, AnalysisStatus},
     problem::Problem,
 };
+use telemetry::trace::TraceParent;
 
 use super::{
     photo::{self, Source},
@@ -147,15 +148,12 @@ fn answer(created: Created) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// The caller's W3C trace context, for the worker to continue. It is only
-/// kept where it has the form of one.
+/// The W3C trace context of this request, for the worker to continue: its span
+/// where spans are exported, or else the caller's.
 fn trace_context(request: &Request) -> Option<String> {
-    let text = request.headers().get("traceparent")?.to_str().ok()?;
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    (plain && text.len() == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".len())
-        .then(|| text.to_owned())
+    TraceParent::current()
+        .or_else(|| TraceParent::of_headers(request.headers()))
+        .map(TraceParent::to_text)
 }
 
 impl photo::Stored {

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     http::{ApiError, AppState, json::ApiJson, params::Id},
+    metrics::AttemptOutcome,
     store::{Claim, Claimed},
 };
 
@@ -58,7 +59,11 @@ pub(crate) async fn claim_job(
         lease: state.config.jobs.lease,
     };
     let (outcome, job) = match state.store.claim_job(claim).await? {
-        Claimed::Leased(lease) => (ClaimOutcome::Claimed, Some(leased_job(&state, *lease))),
+        Claimed::Leased(lease) => {
+            let figures = state.metrics.notifications();
+            figures.attempts(AttemptOutcome::Begun, 1);
+            (ClaimOutcome::Claimed, Some(leased_job(&state, *lease)))
+        }
         Claimed::Held => (ClaimOutcome::Held, None),
         Claimed::NotReady => (ClaimOutcome::NotReady, None),
         Claimed::Ended => (ClaimOutcome::Ended, None),

@@ -88,7 +88,7 @@ impl Guard {
 
     /// Loopback is always on the list. What calls for somebody else is not: it
     /// may be a proxy before which anybody stands.
-    fn is_listed(&self, client: Client) -> bool {
+    pub(crate) fn is_listed(&self, client: Client) -> bool {
         let address = auth::canonical(client.address);
         let listed = || self.allowed.iter().any(|each| each.contains(&address));
         !client.is_proxy && (address.is_loopback() || listed())

@@ -13,6 +13,7 @@ use super::{checks::Faults, guard::Internal};
 use crate::{
     http::{ApiError, AppState, json::ApiJson},
     links::Callback,
+    metrics::AttemptOutcome,
     store::{Lease, Photo, StoreError, image_path},
 };
 
@@ -50,6 +51,8 @@ pub(crate) async fn lease_jobs(
         .try_acquire()
         .map_err(|_| ApiError::unavailable(RETRY_AFTER_SECONDS))?;
     let leases = wait(&state, &request).await?;
+    let figures = state.metrics.notifications();
+    figures.attempts(AttemptOutcome::Begun, leases.len());
     let jobs = leases
         .into_iter()
         .map(|lease| leased_job(&state, lease))
@@ -138,6 +141,7 @@ pub(super) fn leased_job(state: &AppState, lease: Lease) -> LeasedJob {
         progress_url,
         result_url,
         reply: lease.reply.map(|body| OutsideReply { body }),
+        trace_parent: lease.trace_context,
     }
 }
 

@@ -25,7 +25,11 @@ use super::{
 };
 use crate::{
     http::{ApiError, AppState, json::ApiJson, params, problem::Kind},
-    store::{Append, Beat, Heartbeat, Idempotency, NewNotification, Outcome, Stream, Terminal},
+    metrics::{AttemptOutcome, NotificationOutcome},
+    store::{
+        Append, Beat, Heartbeat, Idempotency, NewNotification, Outcome, StoreError, Stream,
+        Terminal,
+    },
 };
 
 /// The longest body: a result, a notification and their names.
@@ -221,7 +225,20 @@ async fn append(
     idempotency: Option<Idempotency>,
 ) -> Result<(NotifyAccepted, bool), ApiError> {
     new.idempotency = idempotency;
-    let (appended, fresh) = match state.store.append(new).await? {
+    let figures = state.metrics.notifications();
+    let ending = new.outcome.as_ref().map(|outcome| match outcome.terminal {
+        Terminal::Completed(_) => AttemptOutcome::Completed,
+        Terminal::Failed(_) => AttemptOutcome::Failed,
+    });
+    let appended = state.store.append(new).await.inspect_err(|error| {
+        if !matches!(error, StoreError::UnstorableText) {
+            figures.posted(NotificationOutcome::Failed);
+        }
+    })?;
+    if let (Append::Appended(_), Some(ending)) = (&appended, ending) {
+        figures.attempts(ending, 1);
+    }
+    let (appended, fresh) = match appended {
         Append::Appended(appended) => (appended, true),
         Append::Repeated(appended) => (appended, false),
         Append::Conflict => {

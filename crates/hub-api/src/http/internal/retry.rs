@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     http::{ApiError, AppState, json::ApiJson, params::Id},
+    metrics::AttemptOutcome,
     store::{Retried, Retry},
 };
 
@@ -49,7 +50,16 @@ pub(crate) async fn retry_job(
     ApiJson(request): ApiJson<RetryRequest>,
 ) -> Result<Json<RetryResponse>, ApiError> {
     let retry = read(job_id, request)?;
-    let response = match state.store.retry(retry).await? {
+    let retried = state.store.retry(retry).await?;
+    let outcome = match &retried {
+        Retried::Scheduled { .. } => Some(AttemptOutcome::Retried),
+        Retried::Exhausted(_) => Some(AttemptOutcome::Exhausted),
+        Retried::Stale | Retried::Unknown => None,
+    };
+    if let Some(outcome) = outcome {
+        state.metrics.notifications().attempts(outcome, 1);
+    }
+    let response = match retried {
         Retried::Scheduled { available_at } => RetryResponse {
             outcome: RetryOutcome::Scheduled,
             // Rounded up: whoever comes then is not too early.

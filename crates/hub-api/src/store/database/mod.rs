@@ -132,6 +132,15 @@ pub(in crate::store) enum Readers {
 }
 
 impl Readers {
+    /// How many connections there are, and how many of them nobody uses.
+    pub(in crate::store) fn standing(&self) -> (u32, u32) {
+        let (open, idle) = match self {
+            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        (open, u32::try_from(idle).unwrap_or(open))
+    }
+
     pub(in crate::store) async fn acquire(&self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite(pool) => Reader::Sqlite(pool.acquire().await?),

@@ -1,0 +1,169 @@
+//! What the hub tells of itself: figures for Prometheus, and as JSON.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::HashMap, time::Duration};
+
+use reqwest::Method;
+use serde_json::json;
+use shared_dto::UserId;
+
+use crate::{
+    client::Client,
+    harness::{Hub, problem, read},
+};
+
+impl Hub {
+    /// Every sample by its name and labels.
+    async fn figures(&self) -> HashMap<String, f64> {
+        let answer = self.get("/metrics").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let kind = answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+        let text = answer.text().await.unwrap();
+        assert!(text.ends_with("# EOF\n"));
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        });
+        samples.collect()
+    }
+
+    /// The figure, once it is what is expected.
+    async fn reaches(&self, name: &str, expected: f64) {
+        let wait = async {
+            while self.figures().await.get(name) != Some(&expected) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        let figures = self.figures().await;
+        assert!(waited.is_ok(), "{name} is {:?}", figures.get(name));
+    }
+
+    async fn admin(&self, path: &str) -> serde_json::Value {
+        let admin = UserId::new("operator").unwrap();
+        let roles = ["Admin".to_owned()];
+        let lifetime = Duration::from_secs(600);
+        let token = hub_api::auth::mint(&self.config, &admin, &roles, lifetime).unwrap();
+        let sent = self.get(path).bearer_auth(token).send();
+        read(sent.await.unwrap(), 200).await
+    }
+}
+
+#[tokio::test]
+async fn what_clients_and_workers_do_is_counted() {
+    let hub = Hub::start().await;
+    let mut client = Client::connect(&hub, "42").await;
+    client
+        .send("{\"type\":1,\"target\":\"Nothing-like-it-4711\",\"arguments\":[]}\u{1e}")
+        .await;
+    client.ping().await;
+    // From here on entries are sent to it as they come.
+    client
+        .send("{\"type\":1,\"invocationId\":\"1\",\"target\":\"Resume\",\"arguments\":[0]}\u{1e}")
+        .await;
+    client.message(3).await;
+    hub.uploaded("42").await;
+    let job = hub.leased().await;
+    let notification = json!({"analysisId": job["analysisId"], "status": "Completed"});
+    let attempt = json!({"jobId": job["jobId"], "token": job["token"]});
+    let body = json!({"userId": 42, "notification": notification, "attempt": attempt,
+        "result": {"overallHealthScore": 71, "primaryConcern": "rust"}});
+    hub.call("/internal/notify", &body, 202).await;
+    let body = json!({"event": "ReportReady", "userId": 7, "payload": {}});
+    hub.call("/internal/notify", &body, 202).await;
+
+    let socket = r#"hub="plantanalysis",transport="WebSockets""#;
+    for (name, expected) in [
+        (
+            format!("tendril_signalr_connections{{{socket},protocol=\"json\"}}"),
+            1.0,
+        ),
+        (
+            r#"signalr_server_active_connections{otel_scope_name="Microsoft.AspNetCore.Http.Connections",signalr_transport="web_sockets"}"#.to_owned(),
+            1.0,
+        ),
+        (
+            r#"tendril_signalr_invocations_total{hub="plantanalysis",method="Ping",outcome="completed"}"#.to_owned(),
+            1.0,
+        ),
+        (
+            r#"tendril_signalr_invocations_total{hub="plantanalysis",method="unknown",outcome="refused"}"#.to_owned(),
+            1.0,
+        ),
+        (r#"tendril_notifications_total{outcome="delivered"}"#.to_owned(), 1.0),
+        (r#"tendril_notifications_total{outcome="waiting"}"#.to_owned(), 1.0),
+        (r#"tendril_job_attempts_total{outcome="begun"}"#.to_owned(), 1.0),
+        (r#"tendril_job_attempts_total{outcome="completed"}"#.to_owned(), 1.0),
+        (
+            r#"tendril_http_requests_total{method="POST",route="/internal/notify",code="202"}"#.to_owned(),
+            2.0,
+        ),
+        (r#"tendril_jobs{state="leased"}"#.to_owned(), 0.0),
+        ("tendril_database_up".to_owned(), 1.0),
+        (r#"tendril_build_info{service="hub-api",version="0.1.0"}"#.to_owned(), 1.0),
+    ] {
+        hub.reaches(&name, expected).await;
+    }
+    // The client answers the Ping frame behind the notification.
+    client.event("ReceiveAnalysisCompleted").await;
+    client.ping().await;
+    hub.reaches(r#"tendril_notification_receipts_total{source="pong"}"#, 1.0)
+        .await;
+    hub.reaches("tendril_notification_delivery_seconds_count", 1.0)
+        .await;
+    drop(client);
+    hub.reaches(
+        &format!("tendril_signalr_connections_closed_total{{{socket},reason=\"transport-lost\"}}"),
+        1.0,
+    )
+    .await;
+    let figures = hub.figures().await;
+    let ids = ["42", "4711", "Nothing"];
+    let labels: Vec<&String> = figures
+        .keys()
+        .filter(|name| {
+            let labels = name.split_once('{').map_or("", |(_, labels)| labels);
+            let mut values = labels.split('"').skip(1).step_by(2);
+            values.any(|value| ids.iter().any(|id| value.contains(id)))
+        })
+        .collect();
+    assert!(labels.is_empty(), "{labels:?}");
+}
+
+#[tokio::test]
+async fn the_documents_figures_are_for_operators() {
+    let path = "/api/internal/signalr/metrics";
+    let hub = Hub::start().await;
+    let body = json!({"event": "ReportReady", "userId": 7, "payload": {}});
+    hub.call("/internal/notify", &body, 202).await;
+    let figures = hub.admin(path).await;
+    assert_eq!(figures["notificationsSent"], 1);
+    assert_eq!(figures["notificationsFailed"], 0);
+    assert_eq!(figures["totalConnections"], 0);
+    assert_eq!(figures["currentConnections"], 0);
+    assert!(figures["timestamp"].as_str().unwrap().contains('T'));
+    problem(hub.get(path).send().await.unwrap(), 401, None).await;
+    let user = hub.by("7", Method::GET, path).send().await.unwrap();
+    problem(user, 403, None).await;
+}
+
+#[tokio::test]
+async fn with_a_port_for_workers_the_figures_are_there_alone() {
+    let hub = Hub::with(&[("INTERNAL_PORT", "0")]).await;
+    problem(hub.get("/metrics").send().await.unwrap(), 404, None).await;
+    let there = hub.internal(Method::GET, "/metrics").send().await.unwrap();
+    assert_eq!(there.status(), 200);
+    assert!(
+        there
+            .text()
+            .await
+            .unwrap()
+            .contains("process_resident_memory_bytes")
+    );
+}
