@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling pages screenshots clean
+.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
@@ -67,6 +67,9 @@ pages: ## Build the pages, for a hub that cargo builds afterwards (make run does
 
 screenshots: ## Take the pictures of the pages for docs/images, in Chromium
 	@scripts/screenshots.sh
+
+alerts: ## Test the alert rules of deploy/prometheus with promtool
+	@scripts/alerts.sh
 
 clean: ## Remove what was built (not the data)
 	cargo clean

@@ -330,3 +330,48 @@ fn consumer_check(link: &LinkState) -> (Verdict, Value) {
     });
     (verdict, data)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Figures;
+
+    const RULES: &str = include_str!("../../../deploy/prometheus/alerts.yml");
+    const DASHBOARD: &str = include_str!("../../../deploy/grafana/tendril.json");
+    const DOCUMENT: &str = include_str!("../../../docs/METRICS.md");
+
+    fn text() -> String {
+        let standing = Standing {
+            slots: 1,
+            in_use: 0,
+            breaker: BreakerState::Closed,
+            hub_answers: true,
+            broker: Some(true),
+        };
+        let figures: [Arc<dyn Source>; 2] = [Arc::new(Figures::default()), Arc::new(standing)];
+        render(&figures)
+    }
+
+    #[test]
+    fn whatever_rules_dashboard_and_document_name_of_the_worker_is_told() {
+        let text = text();
+        for document in [RULES, DASHBOARD, DOCUMENT] {
+            let names = document
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .filter(|word| word.starts_with("tendril_worker_"));
+            for name in names {
+                let families = ["", "_total", "_bucket", "_sum", "_count"]
+                    .into_iter()
+                    .filter_map(|suffix| name.strip_suffix(suffix));
+                let told = families
+                    .into_iter()
+                    .any(|family| text.contains(&format!("# TYPE {family} ")));
+                assert!(told, "{name} is no metric");
+            }
+        }
+        for line in text.lines().filter(|line| line.starts_with("# TYPE ")) {
+            let name = line.split(' ').nth(2).unwrap_or_default();
+            assert!(DOCUMENT.contains(name), "{name} is not in docs/METRICS.md");
+        }
+    }
+}

@@ -205,6 +205,7 @@ fn plain(n: usize, key: Option<usize>) -> NewNotification {
             body_hash: format!("{key:064x}"),
         }),
         outcome: None,
+        trace: None,
     }
 }
 

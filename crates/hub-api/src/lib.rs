@@ -7,7 +7,8 @@
 //! [`images`]), how clients learn of it ([`delivery`], [`hub`]),
 //! how several hubs are one ([`nodes`]), how it is
 //! asked ([`http`]), how it is served and ends ([`serve`], [`lifecycle`]), and
-//! what it tells of itself ([`metrics`]).
+//! what it tells of itself ([`metrics`]), and
+//! what operators turn while it runs ([`switches`]).
 
 mod run;
 pub mod config;
@@ -26,5 +27,6 @@ pub mod serve;
 pub mod lifecycle;
 pub mod explain;
 pub mod metrics;
+pub mod switches;
 
 pub use run::{RunError, run};

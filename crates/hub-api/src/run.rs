@@ -24,6 +24,7 @@ use crate::{
     queue::Queue,
     serve::{self, Limits, Listeners},
     store::{Store, StoreError, StoreOptions, WriterTask},
+    switches::{Switches, close_those_who_may_not_stay, reload_on_hangup},
 };
 
 const PUBLIC: &str = "public listener";
@@ -138,6 +139,7 @@ pub async fn run(
     if let Some(queue) = &queue {
         queue.spawn(&mut tasks, &store, &stops.background);
     }
+    follow_switches(&mut tasks, &state, &hub, &stops);
     join_others(&mut tasks, &state, &stops);
     listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
 
@@ -236,6 +238,7 @@ async fn build(
     let metrics = Arc::new(Metrics::default());
     let figures = Arc::clone(metrics.notifications());
     let delivery = Delivery::new(settings, links.clone(), nodes(&config)?, figures);
+    let switches = Switches::new(&config.switches);
     let images = open_images(&config).await?;
     let options = StoreOptions {
         max_attempts: config.jobs.max_attempts,
@@ -252,7 +255,14 @@ async fn build(
     };
     let limits = Arc::new(UserLimits::new(config.limits));
     let (allowed, settings) = (Arc::clone(&limits), config.signalr);
-    let hub = plant_analysis::build(delivery.clone(), settings, token_key, allowed, &metrics)?;
+    let hub = plant_analysis::build(
+        delivery.clone(),
+        settings,
+        token_key,
+        allowed,
+        &metrics,
+        switches.clone(),
+    )?;
     delivery.serve(store.clone(), hub.clone(), plant_analysis::PATH);
     let health = Health::new(
         store.clone(),
@@ -260,6 +270,7 @@ async fn build(
         delivery.clone(),
         queue.map(Queue::status),
         shutdown.clone(),
+        switches.clone(),
     );
     let entrance = Arc::new(Entrance::new(&config, Verifier::new(&config.jwt, jwks)?));
     let state = AppState {
@@ -272,6 +283,7 @@ async fn build(
         health: Arc::new(health),
         scrape: Arc::new(Scrape::new(Arc::clone(&metrics), queue.map(Queue::status))),
         metrics,
+        switches,
         shutdown,
         config,
         store,
@@ -325,11 +337,25 @@ fn nodes(config: &Config) -> Result<Nodes, RunError> {
     Ok(Nodes::on_redis(link, config.redis.hub_name.clone()))
 }
 
+/// Starts what turns clients out that may not stay, and listens to SIGHUP.
+fn follow_switches(tasks: &mut Tasks, state: &AppState, hub: &signalr::HubServer, stops: &Stops) {
+    let (switches, stop) = (state.switches.clone(), stops.background.clone());
+    let close = close_those_who_may_not_stay(switches.clone(), hub.clone(), stop.clone());
+    tasks.spawn("switches", close);
+    if let Some(sources) = state.config.sources.clone() {
+        tasks.spawn("settings", reload_on_hangup(switches, sources, stop));
+    }
+}
+
 /// Starts what makes this hub one of several.
 fn join_others(tasks: &mut Tasks, state: &AppState, stops: &Stops) {
     let (delivery, store) = (state.delivery.clone(), state.store.clone());
     let nodes = delivery.nodes().clone();
-    let hear = nodes.clone().run(delivery.clone(), stops.nodes.clone());
+    let hear = nodes.clone().run(
+        delivery.clone(),
+        state.switches.clone(),
+        stops.nodes.clone(),
+    );
     tasks.spawn(NODES, hear);
     let interval = state.config.nodes.sweep;
     if !interval.is_zero() && store.is_shared() {

@@ -27,7 +27,9 @@ where
         let entrance = Arc::<Entrance>::from_ref(state);
         let client = entrance.client(parts);
         let admitted = entrance.admit(bearer(&parts.headers), client).await;
-        Ok(Self(admitted.map_err(ApiError::unauthorized)?))
+        let principal = admitted.map_err(ApiError::unauthorized)?;
+        tracing::Span::current().record("user", tracing::field::display(&principal.user_id));
+        Ok(Self(principal))
     }
 }
 

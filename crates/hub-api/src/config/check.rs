@@ -74,6 +74,9 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     config.redis.check(problems);
     numbers(config, problems);
     config.rabbitmq.check(problems);
+    if config.switches.realtime_rollout_percent > 100 {
+        problems.add("switches.realtime_rollout_percent", "is above 100");
+    }
 }
 
 fn secrets(config: &Config, problems: &mut Problems) {

@@ -162,6 +162,22 @@ pub(super) const TABLE: &[Variable] = &[
     ("Receipts__Confirm", "receipts.confirm", Text),
     ("Cors__AllowedOrigins", "cors.allowed_origins", List),
     ("SignalR__AllowedOrigins", "cors.allowed_origins", List),
+    ("ENABLE_SIGNALR", "switches.enable_signalr", Text),
+    (
+        "REALTIME_STREAMING_V2",
+        "switches.realtime_streaming_v2",
+        Text,
+    ),
+    (
+        "REALTIME_ROLLOUT_PERCENT",
+        "switches.realtime_rollout_percent",
+        Number,
+    ),
+    (
+        "REALTIME_ROLLOUT_ALLOW_LIST",
+        "switches.rollout_allow_list",
+        List,
+    ),
     ("Log__Format", "log.format", Text),
     ("RUST_LOG", "log.filter", Text),
     ("Log__Filter", "log.filter", Text),

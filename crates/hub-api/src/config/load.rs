@@ -35,7 +35,9 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     if layers.is_sound() && layers.config.environment.is_development() {
         secrets::fill(&mut layers.config)?;
     }
-    Ok(layers.checked(check::check)?)
+    let mut config = layers.checked(check::check)?;
+    config.sources = Some(sources.clone());
+    Ok(config)
 }
 
 #[cfg(test)]

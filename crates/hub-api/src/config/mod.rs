@@ -73,8 +73,13 @@ pub struct Config {
     pub receipts: ReceiptsConfig,
     /// Origins that browsers may call from.
     pub cors: CorsConfig,
+    /// What can be turned while the hub runs, as it is at the start.
+    pub switches: SwitchConfig,
     /// Shape and amount of the logs.
     pub log: LogConfig,
+    /// Where all this was read, to read it again; none where it was not read.
+    #[serde(skip)]
+    pub sources: Option<Sources>,
 }
 
 impl Config {
@@ -111,6 +116,22 @@ impl Config {
     pub fn images_dir(&self) -> PathBuf {
         self.data_dir.join("images")
     }
+}
+
+/// What can be turned while the hub runs, as it is at the start.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchConfig {
+    /// Whether clients' hubs are served.
+    #[serde(deserialize_with = "nodes::yes_or_no")]
+    pub enable_signalr: bool,
+    /// Whether the unified stream is served.
+    #[serde(deserialize_with = "nodes::yes_or_no")]
+    pub realtime_streaming_v2: bool,
+    /// The share of users who are served live, 0 to 100.
+    pub realtime_rollout_percent: u8,
+    /// Users who are served live whatever the share.
+    pub rollout_allow_list: Vec<String>,
 }
 
 /// Listening, limits and timeouts of the HTTP server.

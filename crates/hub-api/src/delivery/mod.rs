@@ -42,6 +42,8 @@ use crate::{
         Confirmation, Handed, LoggedEntry, OnCommitted, ReceiptSource, Store, StoreError, Stream,
     },
 };
+use telemetry::trace;
+use tracing::span::EnteredSpan;
 
 /// Entries read from the log at a time.
 const PAGE: u32 = 100;
@@ -150,6 +152,7 @@ impl Delivery {
     /// Hands a new entry to the user's connections here; gives their number.
     /// It runs on the store's writer, so it never waits.
     fn publish_here(&self, entry: &LoggedEntry) -> usize {
+        let _span = pushing(entry);
         let Some(serving) = self.serving() else {
             return 0;
         };
@@ -481,6 +484,22 @@ impl Delivery {
             serving.hub.drain(spread).await;
         }
     }
+}
+
+/// The push as a part of the trace in which the entry was posted. It ends when
+/// the entry is queued for each of the user's connections here.
+fn pushing(entry: &LoggedEntry) -> Option<EnteredSpan> {
+    let parent = entry.trace?;
+    let span = tracing::info_span!(
+        "push",
+        otel.kind = "producer",
+        event = &*entry.event,
+        user = entry.stream.user().map(tracing::field::display),
+        analysis = entry.analysis_id,
+        sequence = entry.sequence,
+    );
+    trace::adopt(&span, Some(parent));
+    Some(span.entered())
 }
 
 /// One client's catch-up, counted when it ends, in whatever way.

@@ -57,6 +57,7 @@ mod tests {
             payload: payload.into(),
             analysis_id: None,
             created_at: UnixMillis(0),
+            trace: None,
         }
     }
 

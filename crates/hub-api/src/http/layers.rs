@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderName, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER,
         STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -20,7 +20,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowHeaders, AllowOrigin, CorsLayer},
 };
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field::Empty};
 
 use super::{ApiError, problem::Kind, routes::hub_route};
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     config::Config,
     metrics::{Metrics, UNMATCHED},
 };
+use telemetry::trace::{self, TraceParent};
 
 const PREFLIGHT_KEPT: Duration = Duration::from_secs(60 * 60);
 
@@ -77,7 +78,19 @@ async fn span(State(metrics): State<Arc<Metrics>>, request: Request, next: Next)
     let hub = hub_route(request.uri().path()).unwrap_or(UNMATCHED);
     let method = request.method().clone();
     let route = matched.as_ref().map_or(hub, MatchedPath::as_str);
-    let span = tracing::info_span!("http", %method, route);
+    let span = tracing::info_span!(
+        "http",
+        %method,
+        route,
+        user = Empty,
+        analysis = Empty,
+        trace_id = Empty,
+        otel.name = Empty,
+        otel.kind = "server",
+    );
+    if trace::is_on() {
+        take_over(&span, &method, route, request.headers());
+    }
     let start = Instant::now();
     async move {
         let response = next.run(request).await;
@@ -95,6 +108,15 @@ async fn span(State(metrics): State<Arc<Metrics>>, request: Request, next: Next)
     }
     .instrument(span)
     .await
+}
+
+/// Makes the span a part of the caller's trace, or the first of its own.
+fn take_over(span: &Span, method: &Method, route: &str, headers: &HeaderMap) {
+    span.record("otel.name", format!("{method} {route}"));
+    trace::adopt(span, TraceParent::of_headers(headers));
+    if let Some(own) = TraceParent::of(span) {
+        span.record("trace_id", own.trace_id());
+    }
 }
 
 /// Headers for every answer; a handler that sets one itself knows better.

@@ -29,6 +29,7 @@ use crate::{
     metrics::{Metrics, Standing},
     queue::QueueStatus,
     store::QueueStats,
+    switches::SwitchState,
 };
 
 /// The queue is asked how it stands for this long.
@@ -62,7 +63,7 @@ impl Scrape {
             backplane: state.delivery.backplane_stats(),
             broker: self.broker.as_ref().map(|broker| broker.figures()),
             denied: state.entrance.denials.counts().collect(),
-            switches: Vec::new(),
+            switches: switches(state.switches.state()),
         }
     }
 
@@ -78,6 +79,16 @@ impl Scrape {
         *last = Some((Instant::now(), jobs));
         jobs
     }
+}
+
+fn switches(state: SwitchState) -> Vec<(&'static str, f64)> {
+    let flag = |on: bool| f64::from(u8::from(on));
+    vec![
+        ("enable_signalr", flag(state.signalr)),
+        ("realtime_streaming_v2", flag(state.streaming_v2)),
+        ("realtime_rollout_percent", state.rollout_percent.into()),
+        ("maintenance_notice", flag(state.has_notice)),
+    ]
 }
 
 /// Who may read the figures: whoever is on the allow-list of internal calls

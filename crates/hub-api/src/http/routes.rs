@@ -13,7 +13,7 @@ use super::{
     openapi::{self, Rendered},
     pages::{self, Pages},
 };
-use crate::{auth::hub_gate, hub::plant_analysis};
+use crate::{auth::hub_gate, hub::plant_analysis, switches::switch_gate};
 
 /// Routers of the listeners.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ fn rest() -> OpenApiRouter<AppState> {
         .routes(routes!(notifications::acknowledge::acknowledge))
         .routes(routes!(notifications::unread_count::unread_count))
         .routes(routes!(admin::notification_log::notification_log))
+        .routes(routes!(
+            admin::switches::switches,
+            admin::switches::change_switches
+        ))
         .routes(routes!(development::development_token))
         .routes(routes!(callbacks::progress::callback_progress))
         .routes(routes!(callbacks::result::callback_result))
@@ -163,7 +167,11 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
     let public = base(public)
         .merge(pages::routes(Pages::new(config.environment)))
         .layer(hub.layer(plant_analysis::PATH))
-        .layer(gate);
+        .layer(gate)
+        .layer(middleware::from_fn_with_state(
+            state.switches.clone(),
+            switch_gate,
+        ));
     let public =
         layers::surround(public, config, &state.metrics).layer(layers::cors(&state.entrance));
     let internal =

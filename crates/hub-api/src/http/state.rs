@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::{Scrape, health::Health, internal::guard::Guard, memory::Memory};
 use crate::{
     auth::Entrance, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
-    lifecycle::Shutdown, limits::UserLimits, links::Links, metrics::Metrics,
-    store::Store,
+    lifecycle::Shutdown, limits::UserLimits, links::Links, metrics::Metrics, store::Store,
+    switches::Switches,
 };
 
 /// The state of the hub's HTTP side. A clone copies pointers.
@@ -29,6 +29,7 @@ pub struct AppState {
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) scrape: Arc<Scrape>,
+    pub(crate) switches: Switches,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -54,5 +55,6 @@ parts! {
     upload_memory: Memory,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    switches: Switches,
     shutdown: Shutdown,
 }

@@ -16,6 +16,7 @@ use crate::{
     limits::{InvocationLimit, UserLimits},
     metrics::{HubFigures, Metrics},
     store::StoreError,
+    switches::{NOTICE_EVENT, Switches, admission},
 };
 
 /// Where the hub is mounted.
@@ -36,6 +37,7 @@ const BACKPLANE_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct PlantAnalysisHub {
     delivery: Delivery,
+    switches: Switches,
     figures: Arc<HubFigures>,
     max_connections_per_user: usize,
 }
@@ -50,6 +52,7 @@ pub(crate) fn build(
     token_key: TokenKey,
     limits: Arc<UserLimits>,
     metrics: &Metrics,
+    switches: Switches,
 ) -> Result<HubServer, BuildError> {
     let options = HubOptions {
         keep_alive_interval: settings.keep_alive_interval,
@@ -62,8 +65,10 @@ pub(crate) fn build(
     };
     let backplane = delivery.nodes().backplane();
     let figures = metrics.hub("plantanalysis", &["Ping", "Resume", "Acknowledge"]);
+    let gate = switches.clone();
     let hub = PlantAnalysisHub {
         delivery,
+        switches,
         figures: Arc::clone(&figures),
         max_connections_per_user: settings.max_connections_per_user,
     };
@@ -74,6 +79,7 @@ pub(crate) fn build(
     hub.options(options)
         .filter(InvocationLimit(limits))
         .observer(figures)
+        .gate(move |request| admission(&gate, request))
         .authorize(Authorization::Authenticated)
         .method("Ping", ping)
         .method("Resume", resume)
@@ -96,6 +102,10 @@ impl Hub for PlantAnalysisHub {
             return Ok(());
         }
         self.figures.user_came(user.as_str());
+        if let Some(notice) = self.switches.notice() {
+            let caller = context.clients().caller();
+            caller.send(NOTICE_EVENT, (notice,)).await;
+        }
         self.delivery.open(context, &user);
         let (delivery, context) = (self.delivery.clone(), context.clone());
         tokio::spawn(async move {

@@ -95,3 +95,91 @@ impl Source for AllHubs {
         hubs::write(&self.0, writer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{auth::Denied, queue::QueueFigures, store::QueueStats};
+
+    const RULES: &str = include_str!("../../../../deploy/prometheus/alerts.yml");
+    const RULE_TESTS: &str = include_str!("../../../../deploy/prometheus/alerts.test.yml");
+    const DASHBOARD: &str = include_str!("../../../../deploy/grafana/tendril.json");
+    const DOCUMENT: &str = include_str!("../../../../docs/METRICS.md");
+
+    /// Everything that a hub with all its parts may tell.
+    fn text() -> String {
+        let metrics = Metrics::default();
+        let _hub = metrics.hub("plantanalysis", &["Ping"]);
+        let health = http::StatusCode::OK;
+        let took = std::time::Duration::ZERO;
+        metrics
+            .requests()
+            .answered(&http::Method::GET, "/health", health, took);
+        metrics.text(Standing {
+            jobs: Some(QueueStats::default()),
+            redis: Some((true, signalr_redis::LinkStats::default())),
+            backplane: Some(signalr::BackplaneStats::default()),
+            broker: Some(QueueFigures::default()),
+            denied: vec![(Denied::Rate, 1)],
+            switches: vec![("enable_signalr", 1.0)],
+            ..Standing::default()
+        })
+    }
+
+    fn is_told(text: &str, name: &str) -> bool {
+        let families = ["", "_total", "_bucket", "_sum", "_count"]
+            .into_iter()
+            .filter_map(|suffix| name.strip_suffix(suffix));
+        families
+            .into_iter()
+            .any(|family| text.contains(&format!("# TYPE {family} ")))
+    }
+
+    /// What looks like a metric of ours; those of workers are the worker's to check.
+    fn named(document: &str) -> impl Iterator<Item = &str> {
+        document
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| {
+                let ours = ["tendril_", "process_", "signalr_server_"];
+                ours.iter().any(|prefix| word.starts_with(prefix))
+                    && !word.starts_with("tendril_worker_")
+            })
+    }
+
+    #[test]
+    fn whatever_rules_dashboard_and_document_name_is_told() {
+        let text = text();
+        for document in [RULES, RULE_TESTS, DASHBOARD, DOCUMENT] {
+            assert!(named(document).count() > 20);
+            for name in named(document) {
+                assert!(is_told(&text, name), "{name} is no metric");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_told_is_in_the_document() {
+        let text = text();
+        let families = text.lines().filter_map(|line| {
+            let (name, _) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+            Some(name)
+        });
+        for family in families {
+            assert!(
+                DOCUMENT.contains(family),
+                "{family} is not in docs/METRICS.md"
+            );
+        }
+    }
+
+    #[test]
+    fn every_rule_is_tested() {
+        for line in RULES.lines().filter(|line| line.contains("- alert: ")) {
+            let name = line.split(": ").nth(1).unwrap_or_default();
+            assert!(
+                RULE_TESTS.contains(&format!("name: {name} fires")),
+                "{name}"
+            );
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 use serde::{Deserialize, Serialize};
 use shared_dto::{UserId, connection::ConnectionInfo};
 
-use crate::store::Stream;
+use crate::{store::Stream, switches::SwitchChange};
 
 /// The log has new entries.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +18,16 @@ pub(super) struct Grown<'a> {
     pub(super) epoch: Cow<'a, str>,
     /// Stream and sequence of each.
     pub(super) entries: Vec<(String, i64)>,
+}
+
+/// An operator turned switches.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Switched<'a> {
+    /// Where.
+    #[serde(borrow)]
+    pub(super) node: Cow<'a, str>,
+    /// What changed.
+    pub(super) change: Cow<'a, SwitchChange>,
 }
 
 /// The lowest and the highest sequence that were heard of.

@@ -15,7 +15,7 @@ mod questions;
 mod presence;
 mod sweep;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -25,11 +25,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     hints::Hints,
-    message::{Addressed, Grown},
+    message::{Addressed, Grown, Switched},
     presence::Presence,
     questions::Questions,
 };
-use crate::{delivery::Delivery, store::LoggedEntry};
+use crate::{
+    delivery::Delivery,
+    store::LoggedEntry,
+    switches::{SwitchChange, Switches},
+};
 
 pub use message::Span;
 pub use presence::Room;
@@ -37,6 +41,8 @@ pub use sweep::sweep;
 
 /// The channel of all nodes on which the log's growth is told.
 const LOG: &str = "tendril:log";
+/// The channel on which operators' changes are told.
+const SWITCHES: &str = "tendril:switches";
 /// The channel of questions to all nodes.
 const ALL_NODES: &str = "tendril:nodes";
 
@@ -118,6 +124,21 @@ impl Nodes {
         }
     }
 
+    /// Tells the other nodes of an operator's change. One that does not hear
+    /// of it, as Redis is away, stays as it is.
+    pub async fn switched(&self, change: &SwitchChange) {
+        let Some(redis) = &self.shared.redis else {
+            return;
+        };
+        let told = Switched {
+            node: self.shared.id.as_str().into(),
+            change: Cow::Borrowed(change),
+        };
+        if let Err(error) = tell(&redis.link, SWITCHES, &told).await {
+            tracing::error!(%error, "switches.not_told: the other hubs stay as they are");
+        }
+    }
+
     /// Hears the other nodes and tells them what happens here, until `stop`;
     /// then tells what is left to tell and leaves Redis.
     ///
@@ -126,6 +147,7 @@ impl Nodes {
     pub async fn run(
         self,
         delivery: Delivery,
+        switches: Switches,
         stop: CancellationToken,
     ) -> Result<(), std::convert::Infallible> {
         let Some(redis) = &self.shared.redis else {
@@ -136,6 +158,7 @@ impl Nodes {
         let ear: Arc<dyn Listener> = Arc::new(Ear {
             nodes: self.clone(),
             delivery: delivery.clone(),
+            switches,
             asked,
         });
         redis.link.listen(&ear);
@@ -164,6 +187,7 @@ impl Nodes {
 struct Ear {
     nodes: Nodes,
     delivery: Delivery,
+    switches: Switches,
     asked: mpsc::Sender<Addressed>,
 }
 
@@ -171,6 +195,7 @@ impl Listener for Ear {
     fn channels(&self) -> Vec<String> {
         vec![
             LOG.to_owned(),
+            SWITCHES.to_owned(),
             ALL_NODES.to_owned(),
             self.nodes.own_channel(),
         ]
@@ -179,6 +204,7 @@ impl Listener for Ear {
     fn message(&self, channel: &str, payload: Bytes) -> bool {
         let read = match channel {
             LOG => self.grown(&payload),
+            SWITCHES => self.switched(&payload),
             _ if channel == ALL_NODES || channel == self.nodes.own_channel() => {
                 self.addressed(&payload)
             }
@@ -207,6 +233,16 @@ impl Ear {
         let ours = self.delivery.epoch().as_deref() == Some(&*grown.epoch);
         if *grown.node != self.nodes.shared.id && ours {
             self.delivery.look(grown.by_stream());
+        }
+        Ok(())
+    }
+
+    fn switched(&self, payload: &[u8]) -> Result<(), serde_json::Error> {
+        let switched: Switched<'_> = serde_json::from_slice(payload)?;
+        if *switched.node != self.nodes.shared.id
+            && let Err(error) = self.switches.change(&switched.change)
+        {
+            tracing::warn!(%error, "another hub's change of switches is none");
         }
         Ok(())
     }

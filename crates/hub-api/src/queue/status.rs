@@ -32,7 +32,7 @@ pub(crate) struct QueueHealth {
 }
 
 /// The same for metrics.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct QueueFigures {
     pub(crate) works: bool,
     pub(crate) announced: u64,

@@ -148,6 +148,7 @@ mod tests {
                 token: token.into(),
                 terminal: Terminal::Failed("no".into()),
             }),
+            trace: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! confirmed and what is acknowledged.
 
 use std::{fmt, sync::Arc};
+use telemetry::trace::TraceParent;
 
 use shared_dto::{UserId, analysis::AnalysisResult};
 
@@ -80,6 +81,8 @@ pub struct NewNotification {
     /// The attempt that this is the end of. Without it the notification is a
     /// plain one and changes nothing but the log.
     pub outcome: Option<Outcome>,
+    /// Where in a trace it was posted; kept until it is handed out.
+    pub trace: Option<TraceParent>,
 }
 
 /// The end of one attempt, and by it of the analysis.
@@ -147,6 +150,8 @@ pub struct LoggedEntry {
     pub analysis_id: Option<i64>,
     /// When it was logged.
     pub created_at: UnixMillis,
+    /// Where in a trace it was posted, where it was posted just now.
+    pub trace: Option<TraceParent>,
 }
 
 /// Where a stream stands. A stream that was never written to has head 0.

@@ -11,6 +11,7 @@ mod bucket;
 mod live;
 mod admin;
 mod metrics;
+mod switches;
 mod database;
 mod nodes;
 mod store;

@@ -1,3 +1,4 @@
 //! `/api/admin`: what an operator sees; role Admin.
 
 pub(crate) mod notification_log;
+pub(crate) mod switches;

@@ -121,7 +121,11 @@ pub(crate) async fn upload_alias(
 
 fn answer(created: Created) -> Result<Response, ApiError> {
     let (analysis_id, status) = match created {
-        Created::Created { analysis_id } => (analysis_id, AnalysisStatus::Processing),
+        Created::Created { analysis_id } => {
+            tracing::Span::current().record("analysis", analysis_id);
+            tracing::info!(analysis = analysis_id, "analysis.accepted");
+            (analysis_id, AnalysisStatus::Processing)
+        }
         Created::Repeated {
             analysis_id,
             status,

@@ -31,6 +31,8 @@ use crate::{
         Terminal,
     },
 };
+use telemetry::trace::TraceParent;
+use tracing::Span;
 
 /// The longest body: a result, a notification and their names.
 pub(super) const LONGEST_BODY: usize = 512 * 1024;
@@ -107,6 +109,7 @@ pub(super) async fn handle(
     reading: Reading,
 ) -> Result<(NotifyAccepted, bool), ApiError> {
     check_attempt(request.attempt.as_ref(), request.result.is_some())?;
+    Span::current().record("user", tracing::field::display(&request.user_id));
     let Some(dto) = request.notification else {
         return append(state, event(request)?, idempotency).await;
     };
@@ -131,6 +134,7 @@ pub(super) async fn handle(
             payload,
             error_message,
         }) => {
+            Span::current().record("analysis", analysis_id);
             let failed = error_message.is_some();
             if failed && request.result.is_some() {
                 return Err(ApiError::invalid(
@@ -216,6 +220,7 @@ fn new_entry(
         analysis_id,
         idempotency: None,
         outcome,
+        trace: TraceParent::current(),
     }
 }
 

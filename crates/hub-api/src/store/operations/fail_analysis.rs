@@ -40,6 +40,7 @@ impl FailAnalysis<'_> {
             payload: payload.into(),
             analysis_id: Some(self.analysis_id),
             ending: true,
+            trace: None,
         };
         let place = work
             .log(vec![draft])

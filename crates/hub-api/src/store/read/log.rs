@@ -160,5 +160,6 @@ fn entry(row: EntryRow, stream: &Stream) -> Option<LoggedEntry> {
         payload: payload?.into(),
         analysis_id,
         created_at: UnixMillis(created_at?),
+        trace: None,
     })
 }

@@ -199,6 +199,7 @@ fn draft(admission: &Admission, new: &NewNotification) -> Draft {
         payload: new.payload.clone(),
         analysis_id: job.map(|job| job.analysis_id).or(new.analysis_id),
         ending: job.is_some(),
+        trace: new.trace,
     }
 }
 

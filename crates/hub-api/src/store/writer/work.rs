@@ -16,6 +16,7 @@ use crate::store::{
         MAX_ROWS, RowsStatement, Sql, Transaction,
     },
 };
+use telemetry::trace::TraceParent;
 
 /// An open transaction of the writer.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub(in crate::store) struct Draft {
     pub(in crate::store) analysis_id: Option<i64>,
     /// True when this ends the analysis, so that its way is worth a timeline.
     pub(in crate::store) ending: bool,
+    /// Where in a trace it was posted.
+    pub(in crate::store) trace: Option<TraceParent>,
 }
 
 /// An entry's place in the log.
@@ -191,6 +194,7 @@ impl<'c> Work<'c> {
                 payload: draft.payload,
                 analysis_id: draft.analysis_id,
                 created_at: self.now,
+                trace: draft.trace,
             });
             places.push(place);
         }

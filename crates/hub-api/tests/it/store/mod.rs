@@ -212,6 +212,7 @@ fn plain(user: i64, event: &str) -> NewNotification {
         analysis_id: None,
         idempotency: None,
         outcome: None,
+        trace: None,
     }
 }
 
