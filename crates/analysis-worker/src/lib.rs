@@ -6,6 +6,7 @@
 //! is tried again: the hub does.
 
 pub mod config;
+pub mod check;
 pub mod shutdown;
 mod backoff;
 mod body;

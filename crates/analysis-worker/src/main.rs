@@ -1,16 +1,21 @@
 //! The worker's command line: settings, logs, signals, exit code.
 
 use std::{
+    io::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
 };
 
-use analysis_worker::{config::Config, shutdown::Shutdown};
+use analysis_worker::{
+    config::{Config, Sources},
+    shutdown::Shutdown,
+};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tokio::{
     net::TcpListener,
+    runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
 };
 
@@ -32,6 +37,19 @@ struct Arguments {
 enum Command {
     /// Run until SIGTERM (the default).
     Serve,
+    /// Print every setting as it is in effect, where it comes from, and what is
+    /// wrong; secrets are masked.
+    Config,
+    /// Look at the settings, the hub, the broker and n8n; a table with what to
+    /// do. The exit code is 0 when nothing failed.
+    Check {
+        /// The address of a running worker, to look at as well.
+        #[arg(long)]
+        url: Option<String>,
+        /// The report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask a running worker on this machine whether it is ready; exit code 0 when it is.
     Healthcheck,
 }
@@ -40,6 +58,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => run(serve),
+        Command::Config => show_config(),
+        Command::Check { url, json } => check(url.as_deref(), json),
         Command::Healthcheck => run(healthcheck),
     };
     match done {
@@ -51,19 +71,45 @@ fn main() -> ExitCode {
     }
 }
 
+fn show_config() -> anyhow::Result<ExitCode> {
+    let (effective, wrong) = Config::effective(&Sources::of_process())?;
+    write!(io::stdout(), "{effective}").context("cannot write to standard output")?;
+    wrong.map_or(Ok(ExitCode::SUCCESS), |wrong| Err(wrong.into()))
+}
+
+fn check(url: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+    let sources = Sources::of_process();
+    let report = runtime()?.block_on(analysis_worker::check::check(&sources, url));
+    let text = if json {
+        format!("{:#}", report.to_json())
+    } else {
+        report.to_string()
+    };
+    writeln!(io::stdout(), "{text}").context("cannot write to standard output")?;
+    Ok(if report.may_go_on() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// Runs `work` and leaves when it is done, whatever threads still compute.
 fn run<F: Future<Output = anyhow::Result<ExitCode>>>(
     work: impl FnOnce(Config) -> F,
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("worker")
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let done = runtime.block_on(work(config));
     runtime.shutdown_background();
     done
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("worker")
+        .build()
+        .context("cannot start the runtime")
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {

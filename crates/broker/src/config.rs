@@ -4,7 +4,10 @@ use std::{fs, io, path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use settings::{Problems, duration};
+use settings::{
+    Kind::{Number, Secret, Text},
+    Problems, Variable, duration,
+};
 
 use crate::{Address, AddressError, Broker, Topology};
 
@@ -55,6 +58,25 @@ pub enum SetupError {
 }
 
 impl BrokerConfig {
+    /// The variables of the section `[rabbitmq]`.
+    pub const VARIABLES: &[Variable] = &[
+        ("RABBITMQ_URL", "rabbitmq.url", Secret),
+        ("AMQP_URL", "rabbitmq.url", Secret),
+        ("CLOUDAMQP_URL", "rabbitmq.url", Secret),
+        ("RabbitMq__Url", "rabbitmq.url", Secret),
+        ("RabbitMq__CaFile", "rabbitmq.ca_file", Text),
+        ("RabbitMq__RequestQueue", "rabbitmq.request_queue", Text),
+        ("RabbitMq__ResultQueue", "rabbitmq.result_queue", Text),
+        ("RabbitMq__DeliveryLimit", "rabbitmq.delivery_limit", Number),
+        ("RabbitMq__MaxLength", "rabbitmq.max_length", Number),
+        ("RabbitMq__Heartbeat", "rabbitmq.heartbeat", Number),
+        (
+            "RabbitMq__ConnectTimeout",
+            "rabbitmq.connect_timeout",
+            Number,
+        ),
+    ];
+
     /// Finds everything that is wrong.
     pub fn check(&self, problems: &mut Problems) {
         if let Some(url) = &self.url

@@ -219,6 +219,18 @@ impl System {
         &self.hubs[0].program
     }
 
+    /// The same of the first worker.
+    #[must_use]
+    pub fn worker_program(&self) -> &Program {
+        &self.workers[0].program
+    }
+
+    /// Where the first worker listens.
+    #[must_use]
+    pub fn worker_port(&self) -> u16 {
+        self.workers[0].port
+    }
+
     /// Everything that the services have logged so far.
     pub fn logs(&self) -> Result<String> {
         let mut logs = String::new();

@@ -28,5 +28,6 @@ pub mod lifecycle;
 pub mod explain;
 pub mod metrics;
 pub mod switches;
+pub mod check;
 
 pub use run::{RunError, run};

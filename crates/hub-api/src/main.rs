@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use hub_api::{
     auth,
-    config::Config,
+    check::{self, Target},
+    config::{Config, Sources},
     explain,
     lifecycle::{Shutdown, on_signals},
     serve::{Listeners, listen},
@@ -61,6 +62,25 @@ enum Command {
         #[arg(long = "expires", value_name = "HOURS", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=8760))]
         hours: u64,
     },
+    /// Prints every setting as it is in effect, where it comes from, and what
+    /// is wrong; secrets are masked.
+    Config,
+    /// Looks at the settings and at what the hub needs, and with --url at a
+    /// running hub; a table with what to do. The exit code is 0 when nothing failed.
+    Check {
+        /// The address of a running hub, as its clients use it.
+        #[arg(long)]
+        url: Option<String>,
+        /// The address of its internal routes, where that is another one.
+        #[arg(long)]
+        internal_url: Option<String>,
+        /// A user's token, where none can be made from Jwt__Secret.
+        #[arg(long, env = "CHECK_TOKEN", hide_env_values = true)]
+        token: Option<String>,
+        /// The report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Asks the hub on this machine whether it works; the exit code tells.
     Healthcheck,
 }
@@ -95,6 +115,20 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Token { user, roles, hours } => {
             let lifetime = Duration::from_secs(hours * 60 * 60);
             print(&auth::mint(&Config::load()?, &user, &roles, lifetime)?)
+        }
+        Command::Config => show_config(),
+        Command::Check {
+            url,
+            internal_url,
+            token,
+            json,
+        } => {
+            let target = Target {
+                url,
+                internal_url,
+                token,
+            };
+            check(&target, json).await
         }
         Command::Healthcheck => healthcheck().await,
     }
@@ -139,6 +173,25 @@ async fn renew_epoch() -> anyhow::Result<()> {
     let epoch = store.renew_epoch().await?;
     store.close().await;
     print(&format!("the notification log's epoch is now {epoch}"))
+}
+
+fn show_config() -> anyhow::Result<()> {
+    let (effective, wrong) = Config::effective(&Sources::of_process())?;
+    print(&effective.to_string())?;
+    wrong.map_or(Ok(()), |wrong| Err(wrong.into()))
+}
+
+async fn check(target: &Target, json: bool) -> anyhow::Result<()> {
+    let report = check::check(&Sources::of_process(), target).await;
+    if json {
+        print(&format!("{:#}", report.to_json()))?;
+    } else {
+        print(&report.to_string())?;
+    }
+    if !report.may_go_on() {
+        bail!("the check failed");
+    }
+    Ok(())
 }
 
 async fn healthcheck() -> anyhow::Result<()> {

@@ -295,7 +295,7 @@ async fn build(
 }
 
 /// The bucket, where one is given, or the folder of images.
-async fn open_images(config: &Config) -> Result<ImageStore, RunError> {
+pub(crate) async fn open_images(config: &Config) -> Result<ImageStore, RunError> {
     let S3Config {
         bucket: Some(bucket),
         endpoint,

@@ -1,21 +1,24 @@
 //! Layers the sources of settings and turns every fault into a named problem.
 
-use std::{
-    env, fmt, fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, env, fmt, io, path::PathBuf};
 
 use figment::{
-    Figment,
+    Figment, Profile, Provider,
     error::Kind as Fault,
     providers::{Format, Toml},
+    value::Dict,
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
+    effective::{Effective, EffectiveSetting, shown},
+    files::{self, files},
     problems::{Problem, Problems},
-    variables::{self, Kind, Variable},
+    variables::{self, Kind, Setting, Table},
 };
+
+/// Values of a wrong type that are told at once; who has more has another problem.
+const MOST_WRONG_TYPES: usize = 50;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +45,7 @@ pub struct Service {
     /// Its documented defaults in TOML, so that the binary needs no file.
     pub defaults: &'static str,
     /// The environment variables that it knows.
-    pub variables: &'static [Variable],
+    pub variables: Table,
 }
 
 /// Where settings come from.
@@ -84,8 +87,10 @@ pub struct Layers<T> {
     /// The settings, which the service may complete before the checks.
     pub config: T,
     service: Service,
+    known: BTreeSet<String>,
     figment: Figment,
     problems: Problems,
+    filled: Vec<(&'static str, String)>,
 }
 
 /// The layers hold secrets: only whose they are is shown.
@@ -98,45 +103,65 @@ impl<T> fmt::Debug for Layers<T> {
 }
 
 impl<T: DeserializeOwned> Layers<T> {
-    /// Reads the embedded defaults, the files and the environment.
+    /// Reads the embedded defaults, the files and the environment. A setting
+    /// that cannot be taken as it is has its default, and is a problem.
     ///
     /// # Errors
-    /// [`ConfigError`] when the folder cannot be listed or a value has the wrong type.
+    /// [`ConfigError`] when the folder cannot be listed, or when a value has the
+    /// wrong type and there is no default to go on with.
     pub fn read(service: Service, sources: &Sources) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Toml::string(service.defaults));
-        for file in files(&sources.config_dir, service.name)? {
-            figment = figment.merge(Toml::file_exact(file));
+        let defaults = Figment::from(Toml::string(service.defaults));
+        let known = known(service);
+        let mut problems = Problems::default();
+        let mut figment = defaults.clone();
+        for path in files(&sources.config_dir, service.name)? {
+            let (file, wrong) = files::read(path, &known);
+            wrong.into_iter().for_each(|problem| problems.push(problem));
+            figment = figment.merge(file);
         }
         let (settings, bad) = variables::settings(service.variables, &sources.variables);
         for setting in settings {
             figment = figment.merge(setting);
         }
-        let mut problems = Problems::default();
         for variable in bad {
             problems.push(Problem::new(variable.key, variable.what).from(variable.name));
         }
-        match figment.extract() {
-            Ok(config) => Ok(Self {
-                config,
-                service,
-                figment,
-                problems,
-            }),
-            Err(error) => {
-                error
-                    .into_iter()
-                    .for_each(|error| problems.push(problem_of(&error, service.variables)));
-                name_variables(&mut problems, service.variables);
-                Err(ConfigError::Invalid(problems))
+        let mut layered = figment.clone();
+        for _ in 0..MOST_WRONG_TYPES {
+            let error = match layered.extract() {
+                Ok(config) => {
+                    return Ok(Self {
+                        config,
+                        service,
+                        known,
+                        figment,
+                        problems,
+                        filled: Vec::new(),
+                    });
+                }
+                Err(error) => error,
+            };
+            let key = error.path.join(".");
+            problems.push(problem_of(&error, service.variables));
+            match defaults.find_value(&key) {
+                Ok(value) => layered = layered.merge(Setting::from_defaults(&key, value)),
+                Err(_) => break,
             }
         }
+        name_variables(&mut problems, service.variables);
+        Err(ConfigError::Invalid(problems))
     }
 
-    /// Whether each variable could be taken. A secret whose variable could not
-    /// be read must not be made up or taken from elsewhere instead.
+    /// Whether nothing is wrong with the setting `key` so far. One that could
+    /// not be read must not be made up or taken from elsewhere instead.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.problems.is_empty()
+    pub fn is_sound(&self, key: &str) -> bool {
+        self.problems.as_slice().iter().all(|each| each.key != key)
+    }
+
+    /// Notes that the service itself has filled the setting `key`, and from where.
+    pub fn note_filled(&mut self, key: &'static str, source: impl Into<String>) {
+        self.filled.push((key, source.into()));
     }
 
     /// Gives the settings when neither reading nor `check` found a problem.
@@ -144,11 +169,17 @@ impl<T: DeserializeOwned> Layers<T> {
     /// # Errors
     /// [`ConfigError::Invalid`] with all problems and where their values came from.
     pub fn checked(mut self, check: impl FnOnce(&T, &mut Problems)) -> Result<T, ConfigError> {
-        check(&self.config, &mut self.problems);
-        for problem in self.problems.iter_mut() {
+        let mut found = Problems::default();
+        check(&self.config, &mut found);
+        for mut problem in found {
+            // What could not be read is not judged as well.
+            if !self.is_sound(&problem.key) {
+                continue;
+            }
             if let Some(metadata) = self.figment.find_metadata(&problem.key) {
                 problem.source.get_or_insert_with(|| source_of(metadata));
             }
+            self.problems.push(problem);
         }
         if self.problems.is_empty() {
             Ok(self.config)
@@ -157,39 +188,76 @@ impl<T: DeserializeOwned> Layers<T> {
             Err(ConfigError::Invalid(self.problems))
         }
     }
+
+    /// The settings as they are in effect, fit to be shown.
+    #[must_use]
+    pub fn effective(&self) -> Effective {
+        let table = self.service.variables;
+        let mut keys: Vec<&str> = Vec::new();
+        let named = table.rows().map(|(_, key, _)| *key);
+        for key in named.chain(self.known.iter().map(String::as_str)) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        // Sections stay together, in the order in which they first occur.
+        let section = |key: &str| key.split_once('.').map_or("", |(of, _)| of).to_owned();
+        let mut sections: Vec<String> = vec![String::new()];
+        for key in &keys {
+            let of = section(key);
+            if !sections.contains(&of) {
+                sections.push(of);
+            }
+        }
+        keys.sort_by_key(|key| sections.iter().position(|of| *of == section(key)));
+        Effective(keys.into_iter().map(|key| self.row(key)).collect())
+    }
+
+    fn row(&self, key: &str) -> EffectiveSetting {
+        let table = self.service.variables;
+        let filled = self.filled.iter().find(|(each, _)| *each == key);
+        let found = self.figment.find_value(key).ok();
+        let source = self.figment.find_metadata(key).map(source_of);
+        let (value, source) = match (filled, found) {
+            (Some((_, source)), _) => (Some("\"********\"".to_owned()), source.clone()),
+            (None, Some(value)) => (
+                Some(shown(&value, variables::kind_of(table, key))),
+                source.unwrap_or_default(),
+            ),
+            (None, None) => (None, "nowhere".to_owned()),
+        };
+        EffectiveSetting {
+            key: key.to_owned(),
+            value,
+            source,
+            variable: variables::variable_of(table, key),
+        }
+    }
 }
 
-/// `{service}.toml` first, then `{service}.*.toml` by name.
-fn files(dir: &Path, service: &str) -> Result<Vec<PathBuf>, ConfigError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(ConfigError::Folder {
-                path: dir.to_owned(),
-                source,
-            });
-        }
-    };
-    let (start, first) = (format!("{service}."), format!("{service}.toml"));
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(&start) && name.ends_with(".toml"))
+/// The names of all settings: those with a default, and those with a variable.
+fn known(service: Service) -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = service
+        .variables
+        .rows()
+        .map(|(_, key, _)| (*key).to_owned())
         .collect();
-    names.sort_by_key(|name| (*name != first, name.clone()));
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+    let defaults = Toml::string(service.defaults).data().ok();
+    let values = defaults.and_then(|mut profiles| profiles.remove(&Profile::Default));
+    files::keys(&values.unwrap_or_else(Dict::new), "", &mut known);
+    known
 }
 
 /// What figment found wrong, without the value where that may be a secret.
-fn problem_of(error: &figment::Error, table: &[Variable]) -> Problem {
+fn problem_of(error: &figment::Error, table: Table) -> Problem {
     let key = error.path.join(".");
-    let is = |kind| variables::is_kind(table, &key, kind);
+    let kind = variables::kind_of(table, &key);
     let what = match &error.kind {
-        _ if is(Kind::Secret) => "expected text".to_owned(),
+        _ if kind == Some(Kind::Secret) => "expected text".to_owned(),
         Fault::MissingField(field) => format!("the setting {field} is missing"),
         // Written by the service's own type, which knows what it must not show.
         Fault::Message(text) => text.clone(),
-        _ if is(Kind::Address) => "expected text".to_owned(),
+        _ if kind == Some(Kind::Address) => "expected text".to_owned(),
         fault => fault.to_string(),
     };
     let problem = Problem::new(key, what);
@@ -199,7 +267,7 @@ fn problem_of(error: &figment::Error, table: &[Variable]) -> Problem {
     }
 }
 
-fn name_variables(problems: &mut Problems, table: &[Variable]) {
+fn name_variables(problems: &mut Problems, table: Table) {
     for problem in problems.iter_mut() {
         problem.variable = variables::variable_of(table, &problem.key);
     }

@@ -6,14 +6,22 @@
 //! crate knows no setting of any service, and never shows a secret.
 
 mod layers;
+mod files;
+mod nearest;
 mod variables;
 mod problems;
+mod effective;
+mod secret;
+mod switch;
 pub mod duration;
 mod environment;
 mod log;
 
+pub use effective::{Effective, EffectiveSetting};
 pub use environment::Environment;
 pub use layers::{ConfigError, Layers, Service, Sources};
 pub use log::{LogConfig, LogFormat};
 pub use problems::{Problem, Problems};
-pub use variables::{Kind, Variable};
+pub use secret::{SHORTEST_SECRET, Strictness};
+pub use switch::yes_or_no;
+pub use variables::{Kind, Table, Variable};

@@ -2,6 +2,17 @@
 
 use serde::Deserialize;
 
+use crate::{Kind::Text, Variable};
+
+impl LogConfig {
+    /// The variables of the section `[log]`.
+    pub const VARIABLES: &[Variable] = &[
+        ("Log__Format", "log.format", Text),
+        ("RUST_LOG", "log.filter", Text),
+        ("Log__Filter", "log.filter", Text),
+    ];
+}
+
 /// Shape and amount of the logs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

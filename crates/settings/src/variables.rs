@@ -14,12 +14,24 @@ use figment::{
 /// A row of a service's table: the variable, its setting, and how it is read.
 pub type Variable = (&'static str, &'static str, Kind);
 
+/// The table of a service, in groups, of which some are those of parts that
+/// several services have.
+#[derive(Debug, Clone, Copy)]
+pub struct Table(pub &'static [&'static [Variable]]);
+
+impl Table {
+    pub(crate) fn rows(self) -> impl DoubleEndedIterator<Item = &'static Variable> {
+        self.0.iter().flat_map(|group| group.iter())
+    }
+}
+
 /// How the text of a variable becomes a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// As it stands.
     Text,
-    /// As it stands, but it may hold a password, so that it is never shown.
+    /// Also as `NAME_FILE`. It may hold a password or a key, so that only its
+    /// host is ever shown.
     Address,
     /// A number, or text with a unit.
     Number,
@@ -34,16 +46,17 @@ pub enum Kind {
 use Kind::{Address, Domain, List, Number, Secret, Text};
 
 /// The variable that an operator would set for `key`.
-pub(crate) fn variable_of(table: &[Variable], key: &str) -> Option<&'static str> {
+pub(crate) fn variable_of(table: Table, key: &str) -> Option<&'static str> {
     table
-        .iter()
+        .rows()
         .find(|(_, of, _)| *of == key)
         .map(|(name, _, _)| *name)
 }
 
-/// Whether `key` is read as `kind`.
-pub(crate) fn is_kind(table: &[Variable], key: &str, kind: Kind) -> bool {
-    table.iter().any(|(_, of, its)| *of == key && *its == kind)
+/// How `key` is read.
+pub(crate) fn kind_of(table: Table, key: &str) -> Option<Kind> {
+    let mut rows = table.rows();
+    rows.find(|(_, of, _)| *of == key).map(|(_, _, kind)| *kind)
 }
 
 /// A variable that cannot be taken as it is.
@@ -57,18 +70,29 @@ pub(crate) struct BadVariable {
 /// One setting that the environment gives.
 #[derive(Clone)]
 pub(crate) struct Setting {
-    name: String,
-    key: &'static str,
+    source: String,
+    key: String,
     value: Value,
+}
+
+impl Setting {
+    /// The default, in place of a value that cannot be taken.
+    pub(crate) fn from_defaults(key: &str, value: Value) -> Self {
+        Self {
+            source: "the built-in defaults".to_owned(),
+            key: key.to_owned(),
+            value,
+        }
+    }
 }
 
 impl Provider for Setting {
     fn metadata(&self) -> Metadata {
-        Metadata::named(format!("environment variable {}", self.name))
+        Metadata::named(self.source.clone())
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
-        let nested = figment::util::nest(self.key, self.value.clone());
+        let nested = figment::util::nest(&self.key, self.value.clone());
         let dict = nested.into_dict().unwrap_or_default();
         Ok(Profile::Default.collect(dict))
     }
@@ -77,13 +101,17 @@ impl Provider for Setting {
 /// Picks the known variables out of `variables`. What comes later in the
 /// result wins.
 pub(crate) fn settings(
-    table: &[Variable],
+    table: Table,
     variables: &[(String, String)],
 ) -> (Vec<Setting>, Vec<BadVariable>) {
     let (mut settings, mut bad) = (Vec::new(), Vec::new());
-    for &(name, key, kind) in table.iter().rev() {
+    for &(name, key, kind) in table.rows().rev() {
         match read(variables, name, kind) {
-            Ok(Some((name, value))) => settings.push(Setting { name, key, value }),
+            Ok(Some((name, value))) => settings.push(Setting {
+                source: format!("environment variable {name}"),
+                key: key.to_owned(),
+                value,
+            }),
             Ok(None) => {}
             Err((name, what)) => bad.push(BadVariable { name, key, what }),
         }
@@ -96,10 +124,10 @@ type Found = Option<(String, Value)>;
 fn read(variables: &[(String, String)], name: &str, kind: Kind) -> Result<Found, (String, String)> {
     let direct = find(variables, name);
     Ok(match kind {
-        Text | Address => direct.map(|(name, text)| (name, Value::from(text))),
+        Text => direct.map(|(name, text)| (name, Value::from(text))),
         Number => direct.map(|(name, text)| (name, number(&text))),
         Domain => direct.map(|(name, text)| (name, Value::from(format!("https://{text}")))),
-        Secret => secret(variables, name, direct)?,
+        Secret | Address => or_file(variables, name, direct)?,
         List => list(variables, name, direct),
     })
 }
@@ -122,7 +150,7 @@ fn number(text: &str) -> Value {
     }
 }
 
-fn secret(
+fn or_file(
     variables: &[(String, String)],
     name: &str,
     direct: Option<(String, String)>,
@@ -189,7 +217,7 @@ mod tests {
     }
 
     fn settings(variables: &[(String, String)]) -> (Vec<Setting>, Vec<BadVariable>) {
-        super::settings(TABLE, variables)
+        super::settings(Table(&[TABLE]), variables)
     }
 
     fn last<'a>(settings: &'a [Setting], key: &str) -> &'a Value {

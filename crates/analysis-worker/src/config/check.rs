@@ -5,27 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
-use settings::Problems;
+use settings::{Problems, Strictness};
 
 use super::Config;
-
-/// Shorter secrets can be guessed.
-const SHORTEST_SECRET: usize = 32;
-
-/// Texts of examples and templates that end up in production by mistake.
-const PLACEHOLDERS: &[&str] = &[
-    "changeme",
-    "change-me",
-    "change_me",
-    "your-secret",
-    "your_secret",
-    "yoursecret",
-    "placeholder",
-    "generate_secure",
-    "generate-secure",
-    "same_secret_as",
-    "example-secret",
-];
 
 /// Finds everything that is wrong with `config`.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
@@ -49,10 +31,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             "it holds characters that no HTTP header may hold",
         );
     }
-    if let Some(secret) = &config.n8n.auth_secret
-        && is_literal(secret.expose_secret())
-    {
-        problems.add("n8n.auth_secret", "it is a ${..} that nothing replaced");
+    if let Some(secret) = &config.n8n.auth_secret {
+        problems.check_secret("n8n.auth_secret", secret, Strictness::Lenient);
     }
     if HeaderName::from_bytes(config.n8n.auth_header.as_bytes()).is_err() {
         problems.add("n8n.auth_header", "it is no name of an HTTP header");
@@ -131,22 +111,10 @@ fn check_secret(key: &str, secret: &SecretString, strict: bool, problems: &mut P
     if HeaderValue::from_str(text).is_err() {
         problems.add(key, "it holds characters that no HTTP header may hold");
     }
-    if !strict {
-        return;
-    }
-    let lower = text.to_ascii_lowercase();
-    if is_literal(text) {
-        problems.add(key, "it is a ${..} that nothing replaced");
-    } else if PLACEHOLDERS.iter().any(|known| lower.contains(known)) || text.starts_with('<') {
-        problems.add(key, "it is the placeholder of an example");
-    } else if text.chars().count() < SHORTEST_SECRET {
-        problems.add(key, format!("at least {SHORTEST_SECRET} characters"));
-    } else if text.chars().all(|c| text.starts_with(c)) {
-        problems.add(key, "one character over and over is no secret");
-    }
-}
-
-/// Whether a template's variable was left as it stood.
-fn is_literal(text: &str) -> bool {
-    text.contains("${")
+    let strictness = if strict {
+        Strictness::Strict
+    } else {
+        Strictness::Lenient
+    };
+    problems.check_secret(key, secret, strictness);
 }

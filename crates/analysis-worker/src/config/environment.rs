@@ -1,12 +1,15 @@
 //! The environment variables that the worker knows, and the setting that each one is.
 //! How they are read is the `settings` crate's.
 
+use broker::BrokerConfig;
 use settings::{
     Kind::{Address, Number, Secret, Text},
-    Variable,
+    LogConfig, Table, Variable,
 };
 
-pub(super) const TABLE: &[Variable] = &[
+pub(super) const TABLE: Table = Table(&[OWN, BrokerConfig::VARIABLES, LogConfig::VARIABLES]);
+
+const OWN: &[Variable] = &[
     ("ASPNETCORE_ENVIRONMENT", "environment", Text),
     ("DATA_DIR", "data_dir", Text),
     ("ZIRAAI_WEBAPI_URL", "hub.base_url", Address),
@@ -20,21 +23,6 @@ pub(super) const TABLE: &[Variable] = &[
     ("Worker__PollSeconds", "worker.poll", Number),
     ("Worker__Grace", "worker.grace", Number),
     ("Worker__AnalysisTimeout", "worker.analysis_timeout", Number),
-    ("RABBITMQ_URL", "rabbitmq.url", Secret),
-    ("AMQP_URL", "rabbitmq.url", Secret),
-    ("CLOUDAMQP_URL", "rabbitmq.url", Secret),
-    ("RabbitMq__Url", "rabbitmq.url", Secret),
-    ("RabbitMq__CaFile", "rabbitmq.ca_file", Text),
-    ("RabbitMq__RequestQueue", "rabbitmq.request_queue", Text),
-    ("RabbitMq__ResultQueue", "rabbitmq.result_queue", Text),
-    ("RabbitMq__DeliveryLimit", "rabbitmq.delivery_limit", Number),
-    ("RabbitMq__MaxLength", "rabbitmq.max_length", Number),
-    ("RabbitMq__Heartbeat", "rabbitmq.heartbeat", Number),
-    (
-        "RabbitMq__ConnectTimeout",
-        "rabbitmq.connect_timeout",
-        Number,
-    ),
     ("Photo__FetchTimeout", "photo.fetch_timeout", Number),
     ("N8N__WebhookUrl", "n8n.webhook_url", Address),
     ("N8N__AuthHeader", "n8n.auth_header", Text),
@@ -45,7 +33,4 @@ pub(super) const TABLE: &[Variable] = &[
     ("N8N__ParkSeconds", "n8n.park", Number),
     ("N8N__MaxAnswerBytes", "n8n.max_answer_bytes", Number),
     ("PORT", "server.port", Number),
-    ("Log__Format", "log.format", Text),
-    ("RUST_LOG", "log.filter", Text),
-    ("Log__Filter", "log.filter", Text),
 ];

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use settings::{ConfigError, Layers, Service, Sources};
+use settings::{ConfigError, Effective, Layers, Service, Sources};
 
 use super::{Config, check, environment};
 
@@ -16,25 +16,42 @@ const WORKER: Service = Service {
 const DEVELOPMENT_HUB: &str = "http://localhost:8080";
 
 pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    layers(sources)?.checked(check::check)
+}
+
+pub(super) fn effective(
+    sources: &Sources,
+) -> Result<(Effective, Option<ConfigError>), ConfigError> {
+    let layers = layers(sources)?;
+    let effective = layers.effective();
+    Ok((effective, layers.checked(check::check).err()))
+}
+
+fn layers(sources: &Sources) -> Result<Layers<Config>, ConfigError> {
     let mut layers = Layers::<Config>::read(WORKER, sources)?;
-    if layers.is_sound() && layers.config.environment.is_development() {
-        fill_development(&mut layers.config);
+    if layers.config.environment.is_development() {
+        fill_development(&mut layers);
     }
-    layers.checked(check::check)
+    Ok(layers)
 }
 
 /// What a hub on the same machine implies.
-fn fill_development(config: &mut Config) {
-    if config.hub.base_url.is_none() {
-        config.hub.base_url = reqwest::Url::parse(DEVELOPMENT_HUB)
+fn fill_development(layers: &mut Layers<Config>) {
+    if layers.config.hub.base_url.is_none() && layers.is_sound("hub.base_url") {
+        layers.config.hub.base_url = reqwest::Url::parse(DEVELOPMENT_HUB)
             .ok()
             .map(super::Address);
+        layers.note_filled("hub.base_url", format!("development: {DEVELOPMENT_HUB}"));
     }
-    if config.hub.secret.is_none()
-        && let Ok(text) = fs::read_to_string(config.data_dir.join("secrets/internal"))
+    let file = layers.config.data_dir.join("secrets/internal");
+    if layers.config.hub.secret.is_none()
+        && layers.is_sound("hub.secret")
+        && let Ok(text) = fs::read_to_string(&file)
         && !text.trim().is_empty()
     {
-        config.hub.secret = Some(text.trim().to_owned().into());
+        layers.config.hub.secret = Some(text.trim().to_owned().into());
+        let source = format!("made by a hub on this machine, in {}", file.display());
+        layers.note_filled("hub.secret", source);
     }
 }
 

@@ -16,7 +16,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use settings::duration;
 
-pub use settings::{ConfigError, Environment, LogConfig, LogFormat, Problem, Problems, Sources};
+pub use settings::{
+    ConfigError, Effective, Environment, LogConfig, LogFormat, Problem, Problems, Sources,
+};
 
 /// Every setting of the worker. The file `config/analysis-worker.toml` documents each.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,6 +59,15 @@ impl Config {
     /// As [`Config::load`].
     pub fn load_from(sources: &Sources) -> Result<Self, ConfigError> {
         load::load(sources)
+    }
+
+    /// The settings from given sources as they are in effect, fit to be shown,
+    /// and what is wrong with them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when they cannot be read at all.
+    pub fn effective(sources: &Sources) -> Result<(Effective, Option<ConfigError>), ConfigError> {
+        load::effective(sources)
     }
 }
 

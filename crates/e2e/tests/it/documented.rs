@@ -1,4 +1,5 @@
-//! The tests that `docs/FAULTS.md` names exist.
+//! What `docs/FAULTS.md` and `docs/CHECKLIST.md` name exists: tests, settings,
+//! items of the check.
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::binaries::workspace_root;
@@ -16,17 +17,84 @@ fn every_test_named_for_a_fault_exists() -> Result<()> {
         numbers.push(cells[1].parse::<u8>()?);
         let named = cells.get(4).context("a row has four cells")?;
         ensure!(!named.is_empty(), "nothing covers fault {}", cells[1]);
-        for of_file in named.split(';') {
-            let (file, tests) = of_file.split_once(':').context("a path, then tests")?;
-            let path = format!("crates/{}", file.trim().trim_matches('`'));
-            let code = std::fs::read_to_string(workspace_root().join(&path))
-                .with_context(|| format!("{path} is named in docs/FAULTS.md"))?;
-            for test in tests.split(',').map(|test| test.trim().trim_matches('`')) {
-                let exists = code.contains(&format!("fn {test}("));
-                ensure!(exists, "{path} has no test {test}");
+        tests_exist(named)?;
+    }
+    ensure!(numbers == (1..=30).collect::<Vec<_>>(), "{numbers:?}");
+    Ok(())
+}
+
+#[test]
+fn everything_that_the_checklist_names_exists() -> Result<()> {
+    let read = |path: &str| {
+        std::fs::read_to_string(workspace_root().join(path)).with_context(|| path.to_owned())
+    };
+    let settings = read("config/hub-api.toml")? + &read("config/analysis-worker.toml")?;
+    let text = read("docs/CHECKLIST.md")?;
+    let mut rows = 0;
+    for row in text.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [_, line, setting, check, tests, _] = cells[..] else {
+            anyhow::bail!("a row has four cells: {row}");
+        };
+        if line == "what must hold" {
+            continue;
+        }
+        rows += 1;
+        let covered = [setting, check, tests].iter().any(|cell| !cell.is_empty());
+        ensure!(covered, "nothing covers: {line}");
+        for name in setting.split(',').map(|name| name.trim().trim_matches('`')) {
+            let base = name.trim_end_matches("_FILE");
+            ensure!(settings.contains(base), "{name} is no setting");
+        }
+        ensure!(
+            check.is_empty() || item_exists(check)?,
+            "no check has the item {check}"
+        );
+        if !tests.is_empty() {
+            tests_exist(tests)?;
+        }
+    }
+    ensure!(rows > 40, "{rows} rows");
+    Ok(())
+}
+
+/// Whether the code of the checks names the item.
+fn item_exists(check: &str) -> Result<bool> {
+    let (folders, name) = match check.strip_prefix("worker: ") {
+        Some(name) => (["analysis-worker/src/check.rs", "checklist/src"], name),
+        None => (["hub-api/src/check", "checklist/src"], check),
+    };
+    let literal = format!("\"{name}\"");
+    for folder in folders {
+        let path = workspace_root().join("crates").join(folder);
+        let files = if path.is_dir() {
+            let entries = std::fs::read_dir(&path)?;
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<Result<Vec<_>>>()?
+        } else {
+            vec![path]
+        };
+        for file in files {
+            if std::fs::read_to_string(file)?.contains(&literal) {
+                return Ok(true);
             }
         }
     }
-    ensure!(numbers == (1..=30).collect::<Vec<_>>(), "{numbers:?}");
+    Ok(false)
+}
+
+/// Fails where a test of a cell such as "`path`: `one`, `two`; `path`: `three`" is not there.
+fn tests_exist(named: &str) -> Result<()> {
+    for of_file in named.split(';') {
+        let (file, tests) = of_file.split_once(':').context("a path, then tests")?;
+        let path = format!("crates/{}", file.trim().trim_matches('`'));
+        let code = std::fs::read_to_string(workspace_root().join(&path))
+            .with_context(|| format!("{path} is named in the documents"))?;
+        for test in tests.split(',').map(|test| test.trim().trim_matches('`')) {
+            let exists = code.contains(&format!("fn {test}("));
+            ensure!(exists, "{path} has no test {test}");
+        }
+    }
     Ok(())
 }

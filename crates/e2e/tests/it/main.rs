@@ -16,6 +16,7 @@ mod make_run;
 mod storm;
 mod faults;
 mod documented;
+mod checklist;
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ pub use hub_gate::hub_gate;
 pub use jwks::{Jwks, JwksError, JwksReport};
 pub use keys::{KeyError, VerificationKey, configured_keys, parse_public_keys};
 pub use mint::{MintError, mint};
+pub(crate) use mint::{sign_for_check, unverified_user};
 pub use network::{Network, canonical, parse_network, rate_key};
 pub use origins::Origins;
 pub use proxies::{Client, ForwardedHeader, Proxies};

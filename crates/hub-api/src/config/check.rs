@@ -5,30 +5,16 @@ use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
-use settings::Problems;
+use settings::{Problems, SHORTEST_SECRET, Strictness};
 
 use super::Config;
 use crate::auth;
 
-/// Shorter secrets can be guessed, and HS256 wants at least as many bits as its hash.
-const SHORTEST_SECRET: usize = 32;
-
 /// More connections make no database faster.
 const MOST_CONNECTIONS: u32 = 1000;
 
-/// Texts of examples and templates that end up in production by mistake.
-const PLACEHOLDERS: &[&str] = &[
-    "changeme",
-    "change-me",
-    "change_me",
-    "your-secret",
-    "your_secret",
-    "yoursecret",
-    "placeholder",
-    "generate_secure",
-    "generate-secure",
-    "example-secret",
-];
+/// Clocks that differ by more are wrong, and expired tokens would live on.
+const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// Brings spellings that mean the same into one.
 pub(super) fn normalise(config: &mut Config) {
@@ -83,31 +69,20 @@ fn secrets(config: &Config, problems: &mut Problems) {
     let strict = !config.environment.is_development();
     let jwt = &config.jwt;
     let others = jwt.public_key.is_some() || jwt.jwks_url.is_some();
-    if !others || jwt.secret.is_some() {
-        secret("jwt.secret", jwt.secret.as_ref(), true, strict, problems);
+    let internal = &config.internal;
+    let strictness = if strict {
+        Strictness::Strict
+    } else {
+        Strictness::Lenient
+    };
+    for (key, value, required) in [
+        ("jwt.secret", &jwt.secret, !others),
+        ("jwt.previous_secret", &jwt.previous_secret, false),
+        ("internal.secret", &internal.secret, true),
+        ("internal.previous_secret", &internal.previous_secret, false),
+    ] {
+        secret(key, value.as_ref(), required, strictness, problems);
     }
-    secret(
-        "jwt.previous_secret",
-        jwt.previous_secret.as_ref(),
-        false,
-        strict,
-        problems,
-    );
-    secret(
-        "internal.secret",
-        config.internal.secret.as_ref(),
-        true,
-        strict,
-        problems,
-    );
-    let previous = config.internal.previous_secret.as_ref();
-    secret(
-        "internal.previous_secret",
-        previous,
-        false,
-        strict,
-        problems,
-    );
     if let Some(pem) = &jwt.public_key
         && let Err(error) = auth::parse_public_keys(pem)
     {
@@ -146,33 +121,16 @@ fn secret(
     key: &str,
     value: Option<&SecretString>,
     required: bool,
-    strict: bool,
+    strictness: Strictness,
     problems: &mut Problems,
 ) {
-    let Some(secret) = value.map(SecretString::expose_secret) else {
-        if required {
-            problems.add(
-                key,
-                format!("is missing; at least {SHORTEST_SECRET} characters are needed"),
-            );
-        }
-        return;
-    };
-    let lower = secret.to_ascii_lowercase();
-    let templated = secret.contains("${") || (secret.starts_with('<') && secret.ends_with('>'));
-    if secret.is_empty() {
-        problems.add(key, "is empty");
-    } else if templated {
-        problems.add(key, "is a placeholder that nobody replaced");
-    } else if !strict {
-    } else if secret.chars().count() < SHORTEST_SECRET {
-        let length = secret.chars().count();
-        problems.add(
+    match value {
+        Some(secret) => problems.check_secret(key, secret, strictness),
+        None if required => problems.add(
             key,
-            format!("has {length} characters; at least {SHORTEST_SECRET} are needed"),
-        );
-    } else if PLACEHOLDERS.iter().any(|known| lower.contains(known)) || one_character(secret) {
-        problems.add(key, "is a default that everyone knows; make a random one");
+            format!("is missing; at least {SHORTEST_SECRET} characters are needed"),
+        ),
+        None => {}
     }
 }
 
@@ -190,12 +148,6 @@ fn keys_address(text: &str, strict: bool) -> Result<(), &'static str> {
         "http" => Err("is fetched without encryption; use https"),
         _ => Err(expected),
     }
-}
-
-fn one_character(secret: &str) -> bool {
-    let mut characters = secret.chars();
-    let first = characters.next();
-    characters.all(|c| Some(c) == first)
 }
 
 fn addresses(config: &Config, problems: &mut Problems) {
@@ -252,8 +204,18 @@ fn addresses(config: &Config, problems: &mut Problems) {
                 "cors.allowed_origins",
                 format!("{origin:?} is no origin such as https://app.example.com"),
             );
+        } else if strict && origin.starts_with("http://") && !is_localhost(origin) {
+            problems.add(
+                "cors.allowed_origins",
+                format!("{origin:?} can be changed by anybody on its way; use https"),
+            );
         }
     }
+}
+
+/// Apps in a web view have this origin.
+fn is_localhost(origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| url.host_str() == Some("localhost"))
 }
 
 /// A bucket needs everything that opens it; a half-given one would silently
@@ -315,6 +277,11 @@ fn numbers(config: &Config, problems: &mut Problems) {
             internal_port.is_some_and(|p| p != 0 && p == config.server.port),
             "server.internal_port",
             "is the public port",
+        ),
+        (
+            config.jwt.leeway > LONGEST_LEEWAY,
+            "jwt.leeway",
+            "must be at most 5 minutes",
         ),
         (
             config.server.max_connections == 0,

@@ -1,12 +1,15 @@
 //! The environment variables that the hub knows, and the setting that each one is.
 //! How they are read is the `settings` crate's.
 
+use broker::BrokerConfig;
 use settings::{
     Kind::{Address, Domain, List, Number, Secret, Text},
-    Variable,
+    LogConfig, Table, Variable,
 };
 
-pub(super) const TABLE: &[Variable] = &[
+pub(super) const TABLE: Table = Table(&[OWN, BrokerConfig::VARIABLES, LogConfig::VARIABLES]);
+
+const OWN: &[Variable] = &[
     ("ASPNETCORE_ENVIRONMENT", "environment", Text),
     ("DATA_DIR", "data_dir", Text),
     ("RAILWAY_VOLUME_MOUNT_PATH", "data_dir", Text),
@@ -97,21 +100,6 @@ pub(super) const TABLE: &[Variable] = &[
     ("Jobs__LeaseSeconds", "jobs.lease", Number),
     ("Jobs__MaxAttempts", "jobs.max_attempts", Number),
     ("Jobs__Deadline", "jobs.deadline", Number),
-    ("RABBITMQ_URL", "rabbitmq.url", Secret),
-    ("AMQP_URL", "rabbitmq.url", Secret),
-    ("CLOUDAMQP_URL", "rabbitmq.url", Secret),
-    ("RabbitMq__Url", "rabbitmq.url", Secret),
-    ("RabbitMq__CaFile", "rabbitmq.ca_file", Text),
-    ("RabbitMq__RequestQueue", "rabbitmq.request_queue", Text),
-    ("RabbitMq__ResultQueue", "rabbitmq.result_queue", Text),
-    ("RabbitMq__DeliveryLimit", "rabbitmq.delivery_limit", Number),
-    ("RabbitMq__MaxLength", "rabbitmq.max_length", Number),
-    ("RabbitMq__Heartbeat", "rabbitmq.heartbeat", Number),
-    (
-        "RabbitMq__ConnectTimeout",
-        "rabbitmq.connect_timeout",
-        Number,
-    ),
     ("Relay__InFlight", "relay.in_flight", Number),
     ("Relay__ConfirmTimeout", "relay.confirm_timeout", Number),
     ("Relay__RepublishAfter", "relay.republish_after", Number),
@@ -178,7 +166,4 @@ pub(super) const TABLE: &[Variable] = &[
         "switches.rollout_allow_list",
         List,
     ),
-    ("Log__Format", "log.format", Text),
-    ("RUST_LOG", "log.filter", Text),
-    ("Log__Filter", "log.filter", Text),
 ];

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use settings::{Layers, Service, Sources};
+use settings::{Effective, Layers, Service, Sources};
 
 use super::{Config, check, environment, secrets};
 
@@ -30,14 +30,27 @@ pub enum ConfigError {
 }
 
 pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let mut layers = Layers::<Config>::read(HUB, sources)?;
-    check::normalise(&mut layers.config);
-    if layers.is_sound() && layers.config.environment.is_development() {
-        secrets::fill(&mut layers.config)?;
-    }
-    let mut config = layers.checked(check::check)?;
+    let mut config = layers(sources)?.checked(check::check)?;
     config.sources = Some(sources.clone());
     Ok(config)
+}
+
+pub(super) fn effective(
+    sources: &Sources,
+) -> Result<(Effective, Option<ConfigError>), ConfigError> {
+    let layers = layers(sources)?;
+    let effective = layers.effective();
+    let wrong = layers.checked(check::check).err();
+    Ok((effective, wrong.map(ConfigError::from)))
+}
+
+fn layers(sources: &Sources) -> Result<Layers<Config>, ConfigError> {
+    let mut layers = Layers::<Config>::read(HUB, sources)?;
+    check::normalise(&mut layers.config);
+    if layers.config.environment.is_development() {
+        secrets::fill(&mut layers)?;
+    }
+    Ok(layers)
 }
 
 #[cfg(test)]
@@ -183,10 +196,98 @@ mod tests {
             dir.path(),
             &[("ASPNETCORE_ENVIRONMENT", "Development")],
         ));
+        for needed in ["server.prot", "hub-api.toml", "did you mean server.port?"] {
+            assert!(text.contains(needed), "{needed} in {text}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(
+            dir.path().join("hub-api.toml"),
+            "prot = 80\n[server]\nidle_timout = 5\nheader_timeout = true\n[jobs]\nlease = \"x\"\n\
+             [origins]\nallowed = []\n",
+        )
+        .unwrap();
+        let text = refusal(&sources(
+            dir.path(),
+            &[
+                ("PORT", "eighty"),
+                ("Server__TrustedProxies", "0.0.0.0/0"),
+                ("Cors__AllowedOrigins", "*, http://app.example.com"),
+                ("Jwt__JwksUrl", "http://login.example.com/jwks"),
+                ("Jwt__Leeway", "1h"),
+            ],
+        ));
+        for needed in [
+            "prot: is no setting; did you mean server.port?",
+            "server.idle_timout: is no setting; did you mean server.idle_timeout?",
+            "origins.allowed: is no setting",
+            "server.header_timeout",
+            "jobs.lease",
+            "server.port",
+            "server.trusted_proxies: \"0.0.0.0/0\" is everyone",
+            "cors.allowed_origins: \"*\"",
+            "cors.allowed_origins: \"http://app.example.com\"",
+            "jwt.jwks_url: is fetched without encryption",
+            "jwt.leeway",
+            "internal.secret: is missing",
+        ] {
+            assert!(text.contains(needed), "{needed} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_named_and_its_lines_are_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("hub-api.toml");
+        fs::write(&file, "[jwt]\nsecret = hidden\n").unwrap();
+        let development = ("ASPNETCORE_ENVIRONMENT", "Development");
+        let text = refusal(&sources(dir.path(), &[development]));
         assert!(
-            text.contains("prot") && text.contains("hub-api.toml"),
+            text.contains("hub-api.toml") && text.contains("line 2"),
             "{text}"
         );
+        assert!(!text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn the_effective_settings_tell_where_each_comes_from_and_no_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(
+            dir.path().join("hub-api.toml"),
+            "[jobs]\nmax_attempts = 7\n",
+        )
+        .unwrap();
+        let secret = "a-secret-that-nobody-may-see-in-the-list";
+        let (effective, wrong) = effective(&sources(
+            dir.path(),
+            &[
+                ("ASPNETCORE_ENVIRONMENT", "Development"),
+                ("PORT", "2222"),
+                ("Jwt__Secret", secret),
+                ("DATABASE_URL", "postgres://me:hidden@db/hub"),
+                ("Jwt__JwksUrl", "https://me:hidden@login.example.com/hidden"),
+            ],
+        ))
+        .unwrap();
+        assert!(wrong.is_none(), "{wrong:?}");
+        let text = effective.to_string();
+        assert!(!text.contains(secret) && !text.contains("hidden"), "{text}");
+        let row = |key: &str| {
+            let rows = effective.settings();
+            let row = rows.iter().find(|row| row.key == key).unwrap();
+            (row.value.clone().unwrap_or_default(), row.source.clone())
+        };
+        assert_eq!(row("server.port").0, "2222");
+        assert_eq!(row("server.port").1, "environment variable PORT");
+        assert!(row("jobs.max_attempts").1.contains("hub-api.toml"));
+        assert_eq!(row("upload.max_bytes").1, "the built-in defaults");
+        assert!(row("jwt.secret").0.contains("40 characters"));
+        assert!(row("internal.secret").1.contains("secrets"));
+        assert!(row("jwt.jwks_url").0.contains("login.example.com"));
+        assert_eq!(row("public_url"), (String::new(), "nowhere".to_owned()));
     }
 
     #[test]

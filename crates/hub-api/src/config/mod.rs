@@ -24,7 +24,7 @@ use crate::{
 
 pub use load::ConfigError;
 pub use nodes::{NodesConfig, RedisConfig};
-pub use settings::{Environment, LogConfig, LogFormat, Problem, Problems, Sources};
+pub use settings::{Effective, Environment, LogConfig, LogFormat, Problem, Problems, Sources};
 
 /// Every setting of the hub. The file `config/hub-api.toml` documents each.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,6 +97,15 @@ impl Config {
     /// As [`Config::load`].
     pub fn load_from(sources: &Sources) -> Result<Self, ConfigError> {
         load::load(sources)
+    }
+
+    /// The settings from given sources as they are in effect, fit to be shown,
+    /// and what is wrong with them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when they cannot be read at all.
+    pub fn effective(sources: &Sources) -> Result<(Effective, Option<ConfigError>), ConfigError> {
+        load::effective(sources)
     }
 
     /// Where the database is: `database.url`, or else a SQLite file in the
@@ -346,7 +355,7 @@ pub struct SignalRConfig {
     #[serde(with = "duration")]
     pub connection_timeout: Duration,
     /// Closes a connection whose token expires; it may come back with a new one.
-    #[serde(deserialize_with = "nodes::yes_or_no")]
+    #[serde(deserialize_with = "settings::yes_or_no")]
     pub close_on_token_expiry: bool,
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use settings::{Problems, duration};
 use signalr_redis::{OptionsError, RedisOptions};
 
@@ -12,7 +12,7 @@ use signalr_redis::{OptionsError, RedisOptions};
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
     /// Whether it is used at all.
-    #[serde(deserialize_with = "yes_or_no")]
+    #[serde(deserialize_with = "settings::yes_or_no")]
     pub enabled: bool,
     /// Where it is: a URL, or StackExchange.Redis' configuration string. It
     /// may hold a password.
@@ -84,27 +84,6 @@ impl RedisConfig {
         if self.hub_name.is_empty() {
             problems.add("redis.hub_name", "is empty");
         }
-    }
-}
-
-/// A switch from the environment is a text, and people write it as they like.
-pub(super) fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Switch {
-        Bool(bool),
-        Number(i64),
-        Text(String),
-    }
-    let text = match Switch::deserialize(deserializer)? {
-        Switch::Bool(on) => return Ok(on),
-        Switch::Number(number) => number.to_string(),
-        Switch::Text(text) => text.to_ascii_lowercase(),
-    };
-    match text.as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(serde::de::Error::custom("expected true or false")),
     }
 }
 

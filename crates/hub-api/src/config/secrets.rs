@@ -10,20 +10,29 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
+use settings::Layers;
 
 use super::{Config, ConfigError};
 
-/// Fills the secrets that nobody gave.
-pub(super) fn fill(config: &mut Config) -> Result<(), ConfigError> {
-    let dir = config.data_dir.join("secrets");
-    let others = config.jwt.public_key.is_some() || config.jwt.jwks_url.is_some();
-    if config.jwt.secret.is_none() && !others {
-        config.jwt.secret = Some(read_or_make(&dir, "jwt")?);
+/// Fills the secrets that nobody gave. One that was given and could not be
+/// read is not made up instead.
+pub(super) fn fill(layers: &mut Layers<Config>) -> Result<(), ConfigError> {
+    let dir = layers.config.data_dir.join("secrets");
+    let jwt = &layers.config.jwt;
+    let others = jwt.public_key.is_some() || jwt.jwks_url.is_some();
+    if jwt.secret.is_none() && !others && layers.is_sound("jwt.secret") {
+        layers.config.jwt.secret = Some(read_or_make(&dir, "jwt")?);
+        layers.note_filled("jwt.secret", made_in(&dir, "jwt"));
     }
-    if config.internal.secret.is_none() {
-        config.internal.secret = Some(read_or_make(&dir, "internal")?);
+    if layers.config.internal.secret.is_none() && layers.is_sound("internal.secret") {
+        layers.config.internal.secret = Some(read_or_make(&dir, "internal")?);
+        layers.note_filled("internal.secret", made_in(&dir, "internal"));
     }
     Ok(())
+}
+
+fn made_in(dir: &Path, name: &str) -> String {
+    format!("made for development, in {}", dir.join(name).display())
 }
 
 fn read_or_make(dir: &Path, name: &str) -> Result<SecretString, ConfigError> {

@@ -56,6 +56,7 @@ pub use analyses::{
 };
 pub use announcing::{Announcement, Buried, Claim, Claimed, DeadLetter};
 pub use clock::{Clock, UnixMillis};
+pub use database::{Schema, schema};
 pub use deliveries::{DeliveriesPage, Delivery, DeliveryFilter, DeliveryOutcome};
 pub use error::StoreError;
 pub use failure::FAILED_EVENT;

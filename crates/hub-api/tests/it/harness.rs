@@ -22,6 +22,8 @@ pub(crate) struct Hub {
     pub(crate) base: String,
     pub(crate) internal_base: String,
     pub(crate) config: Config,
+    /// What its settings were read from.
+    pub(crate) sources: Sources,
     pub(crate) shutdown: Shutdown,
     left: oneshot::Receiver<Result<(), hub_api::RunError>>,
     client: Client,
@@ -52,11 +54,11 @@ impl Hub {
             .map(|(n, v)| (n.to_owned(), v.to_owned()))
             .collect();
         let config_dir = dir.path().join("no-such-folder");
-        let config = Config::load_from(&Sources {
+        let sources = Sources {
             config_dir,
             variables,
-        })
-        .unwrap();
+        };
+        let config = Config::load_from(&sources).unwrap();
         let shutdown = Shutdown::new();
         let (tell, left) = oneshot::channel();
         let (tell_ports, ports) = oneshot::channel();
@@ -83,6 +85,7 @@ impl Hub {
             base: format!("http://127.0.0.1:{port}"),
             internal_base: format!("http://127.0.0.1:{internal_port}"),
             config,
+            sources,
             shutdown,
             left,
             client: Client::builder()

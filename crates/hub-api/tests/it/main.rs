@@ -6,6 +6,8 @@ mod uploads;
 mod queue;
 mod requests;
 mod edges;
+mod check;
+mod refusals;
 mod internal;
 mod bucket;
 mod live;

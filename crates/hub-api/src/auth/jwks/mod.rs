@@ -169,7 +169,10 @@ impl Jwks {
     }
 
     /// Asks the source once. What is known stays when it fails.
-    async fn ask(&self) -> Result<(), JwksError> {
+    ///
+    /// # Errors
+    /// [`JwksError`] says why.
+    pub(crate) async fn ask(&self) -> Result<(), JwksError> {
         let fetched = match timeout(PATIENCE, self.fetch()).await {
             Ok(fetched) => fetched,
             Err(_) => Err(JwksError::TimedOut),

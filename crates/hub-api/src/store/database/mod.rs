@@ -8,6 +8,7 @@ mod rows;
 mod transaction;
 mod sqlite;
 mod postgres;
+mod schema;
 
 use sqlx::{
     PgConnection, PgPool, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
@@ -17,6 +18,7 @@ use sqlx::{
 
 pub(in crate::store) use postgres::{PostgresReader, PostgresWriter, watch_jobs};
 pub(in crate::store) use rows::{Args, Kind, MAX_ROWS, RowsStatement};
+pub use schema::{Schema, schema};
 pub(in crate::store) use sqlite::SqliteWriter;
 pub(in crate::store) use transaction::{Transaction, read_rows};
 

@@ -111,15 +111,17 @@ async fn reader_pool(options: &StoreOptions, path: &Path) -> Result<SqlitePool, 
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None);
-    let connect = connecting(options, path)
-        .read_only(true)
-        .thread_name(|n| format!("store-reader-{n}"));
+    let connect = reading(options, path).thread_name(|n| format!("store-reader-{n}"));
     Ok(pool.connect_with(connect).await?)
+}
+
+pub(super) fn reading(options: &StoreOptions, path: &Path) -> SqliteConnectOptions {
+    connecting(options, path).read_only(true)
 }
 
 /// The schema, one step a file. A step is never changed once released; an
 /// older binary runs on a newer schema (expand, then contract).
-fn migrations() -> Migrator {
+pub(super) fn migrations() -> Migrator {
     let mut migrator = Migrator::with_migrations(vec![
         step(
             1,

@@ -1,6 +1,7 @@
 //! The hub's edges: connections, addresses, origins, keys and limits.
 
-mod issuer;
+mod floods;
+pub(crate) mod issuer;
 mod keep_alive;
 mod keys;
 mod limits;

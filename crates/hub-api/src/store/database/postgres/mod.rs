@@ -12,6 +12,6 @@ mod notify;
 
 pub(super) use doubt::Doubt;
 pub(in crate::store) use notify::watch_jobs;
-pub(super) use open::{open, open_for_reading};
+pub(super) use open::{migrations, open, open_for_reading, session};
 pub(in crate::store) use reader::PostgresReader;
 pub(in crate::store) use writer::PostgresWriter;

@@ -83,7 +83,10 @@ fn named(address: &PostgresAddress) -> PgConnectOptions {
 }
 
 /// What every session of a hub at work is bounded by.
-fn session(options: &StoreOptions, address: &PostgresAddress) -> PgConnectOptions {
+pub(in crate::store::database) fn session(
+    options: &StoreOptions,
+    address: &PostgresAddress,
+) -> PgConnectOptions {
     let millis = |time: Duration| time.as_millis().to_string();
     let lock_timeout = options.patience / 2;
     // The session of a hub that hangs ends by itself, and its locks with it,
@@ -150,7 +153,7 @@ async fn connect_patiently(options: &PgConnectOptions) -> Result<PgConnection, S
 /// The schema, one step a file. A step is never changed once released; an
 /// older hub runs on a newer schema (expand, then contract). sqlx holds an
 /// advisory lock meanwhile, so that hubs that start together do not collide.
-fn migrations() -> Migrator {
+pub(in crate::store::database) fn migrations() -> Migrator {
     let mut migrator = Migrator::with_migrations(vec![
         step(
             1,
