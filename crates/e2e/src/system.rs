@@ -95,8 +95,9 @@ impl System {
             ("Jwt__Secret", issuer.secret.clone()),
             ("Jwt__Issuer", issuer.issuer.clone()),
             ("Jwt__Audience", issuer.audience.clone()),
-            // A few users send all photos.
+            // A few users do what many would.
             ("Limits__UploadsPerMinute", "0".to_owned()),
+            ("Limits__InvocationsPerMinute", "0".to_owned()),
             // No load balancer has to notice that the hub leaves.
             ("Drain__Delay", "0".to_owned()),
         ];
