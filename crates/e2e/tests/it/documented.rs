@@ -86,15 +86,19 @@ fn item_exists(check: &str) -> Result<bool> {
 
 /// Fails where a test of a cell such as "`path`: `one`, `two`; `path`: `three`" is not there.
 fn tests_exist(named: &str) -> Result<()> {
-    for of_file in named.split(';') {
-        let (file, tests) = of_file.split_once(':').context("a path, then tests")?;
-        let path = format!("crates/{}", file.trim().trim_matches('`'));
-        let code = std::fs::read_to_string(workspace_root().join(&path))
-            .with_context(|| format!("{path} is named in the documents"))?;
-        for test in tests.split(',').map(|test| test.trim().trim_matches('`')) {
-            let exists = code.contains(&format!("fn {test}("));
-            ensure!(exists, "{path} has no test {test}");
+    let mut of_file = None;
+    for quoted in named.split('`').skip(1).step_by(2) {
+        if quoted.ends_with(".rs") || quoted.ends_with(".mjs") {
+            let path = workspace_root().join("crates").join(quoted);
+            let code = std::fs::read_to_string(path);
+            of_file = Some(code.with_context(|| format!("{quoted} is named in the documents"))?);
+            continue;
         }
+        let code = of_file.as_ref().context("a path, then tests")?;
+        let written = [format!("fn {quoted}("), format!("test('{quoted}'")];
+        let exists = written.iter().any(|test| code.contains(test));
+        ensure!(exists, "no test {quoted} where {named} says");
     }
+    ensure!(of_file.is_some(), "a path, then tests");
     Ok(())
 }

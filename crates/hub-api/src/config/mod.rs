@@ -132,10 +132,10 @@ impl Config {
 #[serde(deny_unknown_fields)]
 pub struct SwitchConfig {
     /// Whether clients' hubs are served.
-    #[serde(deserialize_with = "nodes::yes_or_no")]
+    #[serde(deserialize_with = "settings::yes_or_no")]
     pub enable_signalr: bool,
     /// Whether the unified stream is served.
-    #[serde(deserialize_with = "nodes::yes_or_no")]
+    #[serde(deserialize_with = "settings::yes_or_no")]
     pub realtime_streaming_v2: bool,
     /// The share of users who are served live, 0 to 100.
     pub realtime_rollout_percent: u8,
