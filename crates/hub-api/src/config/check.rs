@@ -1,20 +1,15 @@
 //! What makes a setting of the hub unsafe or impossible. All problems are told
 //! at once, never with a secret.
 
-use std::time::Duration;
-
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use settings::{Problems, SHORTEST_SECRET, Strictness};
 
-use super::Config;
+use super::{Config, numbers};
 use crate::auth;
 
 /// More connections make no database faster.
 const MOST_CONNECTIONS: u32 = 1000;
-
-/// Clocks that differ by more are wrong, and expired tokens would live on.
-const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// Brings spellings that mean the same into one.
 pub(super) fn normalise(config: &mut Config) {
@@ -58,7 +53,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     database(config, problems);
     bucket(config, problems);
     config.redis.check(problems);
-    numbers(config, problems);
+    numbers::check(config, problems);
     config.rabbitmq.check(problems);
     if config.switches.realtime_rollout_percent > 100 {
         problems.add("switches.realtime_rollout_percent", "is above 100");
@@ -264,113 +259,5 @@ fn database(config: &Config, problems: &mut Problems) {
             "database.pool_size",
             format!("must be 1 to {MOST_CONNECTIONS}"),
         );
-    }
-}
-
-fn numbers(config: &Config, problems: &mut Problems) {
-    let second = Duration::from_secs(1);
-    let jobs = &config.jobs;
-    let signalr = &config.signalr;
-    let internal_port = config.server.internal_port;
-    for (wrong, key, what) in [
-        (
-            internal_port.is_some_and(|p| p != 0 && p == config.server.port),
-            "server.internal_port",
-            "is the public port",
-        ),
-        (
-            config.jwt.leeway > LONGEST_LEEWAY,
-            "jwt.leeway",
-            "must be at most 5 minutes",
-        ),
-        (
-            config.server.max_connections == 0,
-            "server.max_connections",
-            "must be at least 1",
-        ),
-        (
-            config.upload.max_bytes == 0,
-            "upload.max_bytes",
-            "must be at least 1",
-        ),
-        (
-            config.upload.max_pixels == 0,
-            "upload.max_pixels",
-            "must be at least 1",
-        ),
-        (
-            config.upload.max_memory < config.upload.max_bytes.saturating_mul(4),
-            "upload.max_memory",
-            "must be at least four times upload.max_bytes, which one upload as JSON may take",
-        ),
-        (
-            jobs.max_attempts == 0,
-            "jobs.max_attempts",
-            "must be at least 1",
-        ),
-        (
-            jobs.lease < second,
-            "jobs.lease",
-            "must be at least a second",
-        ),
-        (
-            jobs.deadline < jobs.lease,
-            "jobs.deadline",
-            "must not be shorter than jobs.lease",
-        ),
-        (
-            !(1..=10_000).contains(&config.relay.in_flight),
-            "relay.in_flight",
-            "must be 1 to 10000",
-        ),
-        (
-            config.relay.confirm_timeout < second,
-            "relay.confirm_timeout",
-            "must be at least a second",
-        ),
-        (
-            config.relay.republish_after < second,
-            "relay.republish_after",
-            "must be at least a second",
-        ),
-        (
-            signalr.max_connections_per_user == 0,
-            "signalr.max_connections_per_user",
-            "must be at least 1",
-        ),
-        (
-            signalr.keep_alive_interval.is_zero(),
-            "signalr.keep_alive_interval",
-            "must be longer than 0",
-        ),
-        (
-            signalr.connection_timeout <= signalr.keep_alive_interval,
-            "signalr.connection_timeout",
-            "must be longer than signalr.keep_alive_interval",
-        ),
-        (
-            config.internal.requests_per_minute == 0,
-            "internal.requests_per_minute",
-            "must be at least 1",
-        ),
-        (
-            config.limits.denied_per_minute == 0,
-            "limits.denied_per_minute",
-            "must be at least 1",
-        ),
-        (
-            config.internal.wrong_secrets_per_minute == 0,
-            "internal.wrong_secrets_per_minute",
-            "must be at least 1",
-        ),
-        (
-            config.internal.max_waiting_leases == 0,
-            "internal.max_waiting_leases",
-            "must be at least 1",
-        ),
-    ] {
-        if wrong {
-            problems.add(key, what);
-        }
     }
 }

@@ -8,6 +8,7 @@ mod load;
 mod environment;
 mod secrets;
 mod check;
+mod numbers;
 mod nodes;
 
 use std::{path::PathBuf, time::Duration};
