@@ -142,7 +142,8 @@ pub struct Resumed {
     pub from: i64,
     /// The newest sequence that the client now has.
     pub to: i64,
-    /// False when the cursor is of another epoch or before what is kept: the
-    /// client's own state must be loaded anew, nothing was replayed.
+    /// False when the cursor is of another epoch or before what is kept, and
+    /// nothing was replayed, or when retention overtook the replay: the
+    /// client's own state must be loaded anew.
     pub complete: bool,
 }

@@ -11,7 +11,7 @@ use signalr::Context;
 use tokio::sync::Semaphore;
 
 use super::{
-    Delivery, PAGE,
+    Delivery, PAGE, READ_AT_ONCE,
     reader::{Heard, Reader},
 };
 use crate::{
@@ -21,10 +21,6 @@ use crate::{
 
 /// Nothing came from a connection for this long: it may give way to another.
 const SILENT: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// Streams that are read at the same time, so that much news at once leaves
-/// the database to others as well.
-const READ_AT_ONCE: usize = 8;
 
 /// Streams of which entries are being handed out, each by one task; true
 /// where more was heard of meanwhile.
@@ -125,12 +121,7 @@ impl Delivery {
             let page = serving.store.entries(stream, after, PAGE).await?;
             let mut handed = Vec::new();
             for entry in &page.entries {
-                let lacks = |reader: &Reader| {
-                    let position = reader.live_position();
-                    position.is_some_and(|position| position < entry.sequence)
-                };
-                let connections = readers.iter().filter(|(_, reader)| lacks(reader)).count();
-                self.publish_here(entry);
+                let connections = self.publish_here(entry);
                 // What this hub wrote itself is in the page as well.
                 if connections > 0 {
                     handed.push(Handed {

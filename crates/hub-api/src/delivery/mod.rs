@@ -2,9 +2,10 @@
 //!
 //! The log is the truth; this module makes each connection follow it. It owns
 //! the state of a connection as a reader of its user's log (`reader`), the
-//! form in which entries are sent (`payload`), and the confirmation of what
-//! arrived. What other hubs write is read from the log (`elsewhere`). It never
-//! writes an entry, and knows nothing of HTTP.
+//! reading of what a connection lacks (`catch_up`), the form in which entries
+//! are sent (`payload`, `send`; `unlogged` for what is no entry), and the
+//! confirmation of what arrived. What other hubs write is read from the log
+//! (`elsewhere`). It never writes an entry, and knows nothing of HTTP.
 //!
 //! Invariants:
 //! - A connection gets the entries of one contiguous range of the log, in
@@ -12,7 +13,10 @@
 //! - The writer's hook never waits: a reader that is behind reads the log itself.
 
 mod payload;
+mod send;
+mod unlogged;
 mod reader;
+mod catch_up;
 mod elsewhere;
 
 pub(crate) use elsewhere::give_way;
@@ -22,14 +26,12 @@ use std::{
     time::Duration,
 };
 
-use shared_dto::{
-    UserId,
-    notification::{AnalysisProgress, Resumed},
-};
-use signalr::{BackplaneStats, Context, HubContext, HubServer, Message, protocol::RawJson};
+use shared_dto::{UserId, notification::Resumed};
+use signalr::{BackplaneStats, Context, HubContext, HubServer};
 use time::OffsetDateTime;
 
 use self::{
+    catch_up::{AtGap, Readings},
     elsewhere::Following,
     reader::{Reader, Step},
 };
@@ -38,21 +40,15 @@ use crate::{
     links::Links,
     metrics::{NotificationFigures, NotificationOutcome},
     nodes::Nodes,
-    store::{
-        Confirmation, Handed, LoggedEntry, OnCommitted, ReceiptSource, Store, StoreError, Stream,
-    },
+    store::{Confirmation, LoggedEntry, OnCommitted, ReceiptSource, Store, StoreError, Stream},
 };
-use telemetry::trace;
-use tracing::span::EnteredSpan;
 
 /// Entries read from the log at a time.
 const PAGE: u32 = 100;
 
-/// Progress is left out for a client with more than this unwritten.
-const PROGRESS_LIMIT: usize = 16 * 1024;
-
-/// Between two readings of a log that has not yet what was announced.
-const BETWEEN_READINGS: Duration = Duration::from_millis(50);
+/// Connections or streams that are read for at the same time, so that many at
+/// once leave the database to others as well.
+const READ_AT_ONCE: usize = 8;
 
 /// What of the configuration decides how entries are sent.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +73,8 @@ struct Shared {
     figures: Arc<NotificationFigures>,
     /// Streams of which another hub's entries are being handed out.
     following: Following,
+    /// Connections that read the log for themselves.
+    readings: Readings,
     /// Set once the store is open and the hub serves; nothing is delivered before.
     serving: OnceLock<Serving>,
 }
@@ -105,6 +103,7 @@ impl Delivery {
                 nodes,
                 figures,
                 following: Following::default(),
+                readings: Readings::default(),
                 serving: OnceLock::new(),
             }),
         }
@@ -149,10 +148,11 @@ impl Delivery {
         })
     }
 
-    /// Hands a new entry to the user's connections here; gives their number.
-    /// It runs on the store's writer, so it never waits.
+    /// Hands a new entry to the user's connections here, and gives the number
+    /// of those that were sent it; the others find it in the log, and are
+    /// counted then. It runs on the store's writer, so it never waits.
     fn publish_here(&self, entry: &LoggedEntry) -> usize {
-        let _span = pushing(entry);
+        let _span = send::pushing(entry);
         let Some(serving) = self.serving() else {
             return 0;
         };
@@ -171,64 +171,13 @@ impl Delivery {
             let step = reader.announce(entry.sequence, entry.created_at, || {
                 self.send_all(context, &mut messages, entry.sequence)
             });
-            if step == Step::CatchUp {
-                self.spawn_catch_up(context.clone(), reader);
+            match step {
+                Step::Sent => handed += 1,
+                Step::Kept => {}
+                Step::CatchUp => self.spawn_catch_up(context.clone(), reader),
             }
-            handed += usize::from(!context.is_closing());
         }
         handed
-    }
-
-    /// Sends progress to the owner's connections, and returns the number of
-    /// those on this node. It never waits: for a slow client here it is dropped.
-    #[must_use]
-    pub fn progress(&self, progress: &AnalysisProgress) -> usize {
-        let Some(serving) = self.serving() else {
-            return 0;
-        };
-        let user = progress.user_id.as_str();
-        let arguments = (progress,);
-        let mut messages = self.messages("ReceiveAnalysisProgress", &arguments);
-        for message in &mut messages {
-            serving.context.user(user).send_to_other_nodes(message);
-        }
-        let connections = serving.context.connections_of(user);
-        let mut sent = 0;
-        for context in &connections {
-            let keeps_up = context.waiting_bytes() <= PROGRESS_LIMIT;
-            self.shared.figures.progress(keeps_up);
-            if !keeps_up {
-                continue;
-            }
-            for message in &mut messages {
-                match context.send(message, 0) {
-                    Ok(taken) => sent += usize::from(taken),
-                    Err(error) => tracing::error!(%error, "progress cannot be written"),
-                }
-            }
-        }
-        sent / messages.len().max(1)
-    }
-
-    /// Sends an event that is not logged to every connection, or to those of a
-    /// group; gives the number of those on this node. It never waits for them.
-    ///
-    /// # Errors
-    /// When the arguments cannot be written for a client's protocol.
-    pub async fn broadcast(
-        &self,
-        event: &str,
-        arguments: &[RawJson],
-        group: Option<&str>,
-    ) -> Result<usize, signalr::protocol::WriteError> {
-        let Some(serving) = self.serving() else {
-            return Ok(0);
-        };
-        let clients = match group {
-            Some(group) => serving.context.group(group),
-            None => serving.context.all(),
-        };
-        clients.try_send(event, arguments).await
     }
 
     // What connections tell
@@ -241,23 +190,6 @@ impl Delivery {
     /// An entry may be announced to a connection before it is opened here.
     fn reader(&self, context: &Context, stream: &Stream) -> Arc<Reader> {
         context.get_or_insert_with(|| Reader::new(stream.clone(), OffsetDateTime::now_utc()))
-    }
-
-    /// The client did not say where it stands: it gets what nobody confirmed.
-    pub async fn begin_unresumed(&self, context: &Context) {
-        let Some((serving, reader)) = self.serving().zip(context.get::<Reader>()) else {
-            return;
-        };
-        if context.is_closing() || !reader.is_waiting() {
-            return;
-        }
-        let first = match serving.store.stream_state(reader.stream()).await {
-            Ok(state) => state.confirmed.max(state.oldest - 1) + 1,
-            Err(error) => return self.give_up(context, &error),
-        };
-        if let Some(turn) = reader.begin_if_waiting(first) {
-            self.catch_up(context, &reader, turn).await;
-        }
     }
 
     /// The client has everything up to `after` of `epoch` (this one, where it
@@ -285,7 +217,8 @@ impl Delivery {
             true => reader.begin(first),
             false => reader.begin_after_gap(first),
         };
-        self.catch_up(context, &reader, turn).await;
+        let whole = self.catch_up(context, &reader, turn, AtGap::GoOn).await;
+        let complete = complete && whole;
         let to = reader.sent().max(first - 1);
         Ok(Resumed {
             epoch: state.epoch.to_string(),
@@ -348,120 +281,6 @@ impl Delivery {
         }
     }
 
-    // Following the log
-
-    fn spawn_catch_up(&self, context: Context, reader: Arc<Reader>) {
-        let delivery = self.clone();
-        tokio::spawn(async move {
-            if let Some(turn) = reader.take_behind() {
-                delivery.catch_up(&context, &reader, turn).await;
-            }
-        });
-    }
-
-    /// Sends what the log has and the connection has not, until it is live;
-    /// stops when another turn began.
-    async fn catch_up(&self, context: &Context, reader: &Reader, turn: u64) {
-        let Some(serving) = self.serving() else {
-            return;
-        };
-        let mut replayed = Replayed::new(&self.shared.figures);
-        loop {
-            let Some(after) = reader.position(turn) else {
-                return;
-            };
-            let page = match serving.store.entries(reader.stream(), after, PAGE).await {
-                Ok(page) => page,
-                Err(error) => return self.give_up(context, &error),
-            };
-            let mut handed = Vec::new();
-            for entry in &page.entries {
-                let arguments = self.arguments(entry);
-                let mut messages = self.messages(&entry.event, &arguments);
-                context.wait_for_space().await;
-                let taken = reader.hand(turn, entry.sequence, || {
-                    self.send_all(context, &mut messages, entry.sequence)
-                });
-                if !taken {
-                    return;
-                }
-                handed.push(Handed {
-                    stream: entry.stream.clone(),
-                    analysis_id: entry.analysis_id,
-                    sequence: entry.sequence,
-                    connections: 1,
-                    at: serving.store.clock().now(),
-                });
-            }
-            replayed.entries += handed.len();
-            if !handed.is_empty() {
-                serving.store.record_handed(handed);
-            }
-            if page.entries.len() < PAGE as usize && reader.go_live(turn, page.state.head) {
-                return;
-            }
-            if context.is_closing() {
-                return;
-            }
-            if page.entries.is_empty() {
-                // What was announced cannot be read yet: a database that fell
-                // back behind it must not be asked without a pause.
-                tokio::time::sleep(BETWEEN_READINGS).await;
-            }
-        }
-    }
-
-    /// A connection that cannot be told what it missed must not go on as if
-    /// it had missed nothing.
-    fn give_up(&self, context: &Context, error: &StoreError) {
-        tracing::warn!(%error, "the log cannot be read; a client is told to reconnect");
-        context.close(
-            Some("The notification log cannot be read now.".to_owned()),
-            true,
-        );
-    }
-
-    // Sending
-
-    fn arguments(&self, entry: &LoggedEntry) -> (RawJson,) {
-        let now = self
-            .serving()
-            .map_or(entry.created_at, |serving| serving.store.clock().now());
-        (payload::rendered(entry, &self.shared.links, now),)
-    }
-
-    /// One message for each name that the event goes by.
-    fn messages<'a, A: signalr::protocol::Arguments>(
-        &self,
-        event: &'a str,
-        arguments: &'a A,
-    ) -> Vec<Message<'a, A>> {
-        let names = payload::event_names(event, self.shared.settings.event_names);
-        names
-            .into_iter()
-            .map(|name| Message::new(name, arguments))
-            .collect()
-    }
-
-    /// The last message carries the receipt: what was before it came before it.
-    fn tags(&self, count: usize, sequence: i64) -> impl Iterator<Item = u64> + use<> {
-        let tag = u64::try_from(sequence).unwrap_or(0);
-        (0..count).map(move |at| if at + 1 == count { tag } else { 0 })
-    }
-
-    fn send_all<A: signalr::protocol::Arguments>(
-        &self,
-        context: &Context,
-        messages: &mut [Message<'_, A>],
-        sequence: i64,
-    ) -> bool {
-        let tags = self.tags(messages.len(), sequence);
-        messages
-            .iter_mut()
-            .zip(tags)
-            .all(|(message, tag)| written(context.send(message, tag)))
-    }
-
     // The hub as a whole
 
     /// How many connections are open.
@@ -484,49 +303,4 @@ impl Delivery {
             serving.hub.drain(spread).await;
         }
     }
-}
-
-/// The push as a part of the trace in which the entry was posted. It ends when
-/// the entry is queued for each of the user's connections here.
-fn pushing(entry: &LoggedEntry) -> Option<EnteredSpan> {
-    let parent = entry.trace?;
-    let span = tracing::info_span!(
-        "push",
-        otel.kind = "producer",
-        event = &*entry.event,
-        user = entry.stream.user().map(tracing::field::display),
-        analysis = entry.analysis_id,
-        sequence = entry.sequence,
-    );
-    trace::adopt(&span, Some(parent));
-    Some(span.entered())
-}
-
-/// One client's catch-up, counted when it ends, in whatever way.
-struct Replayed<'a> {
-    figures: &'a NotificationFigures,
-    entries: usize,
-}
-
-impl<'a> Replayed<'a> {
-    fn new(figures: &'a NotificationFigures) -> Self {
-        Self {
-            figures,
-            entries: 0,
-        }
-    }
-}
-
-impl Drop for Replayed<'_> {
-    fn drop(&mut self) {
-        self.figures.replayed(self.entries);
-    }
-}
-
-/// Whether a message was taken; one that cannot be written is a defect here.
-fn written(sent: Result<bool, signalr::protocol::WriteError>) -> bool {
-    sent.unwrap_or_else(|error| {
-        tracing::error!(%error, "a notification cannot be written");
-        true
-    })
 }

@@ -30,8 +30,9 @@ struct State {
     head: i64,
     /// Changes with each begin: an older catch-up stops.
     turn: u64,
-    /// Entries before those that it gets were left out (an incomplete resume):
-    /// that it has the later ones says nothing of the earlier.
+    /// Entries before those that it gets were left out (an incomplete resume,
+    /// or retention that overtook it): that it has the later ones says nothing
+    /// of the earlier.
     skipped: bool,
     /// The first entry that was sent live and is not known to have arrived,
     /// with when it was logged.
@@ -59,8 +60,11 @@ enum Mode {
 /// What an announcement asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing more.
-    Done,
+    /// Nothing more: it was sent.
+    Sent,
+    /// Nothing more: it was not sent. The connection has it already, finds it
+    /// in the log, or has ended.
+    Kept,
     /// The connection is behind: it must read the log.
     CatchUp,
 }
@@ -125,7 +129,7 @@ impl Reader {
         state.head = state.head.max(sequence);
         state.first_announced.get_or_insert(sequence);
         if state.mode != Mode::Live || sequence <= state.sent {
-            return Step::Done;
+            return Step::Kept;
         }
         if sequence > state.sent + 1 {
             state.mode = Mode::Behind;
@@ -133,11 +137,12 @@ impl Reader {
         }
         // Under the lock, so that entries of two hooks keep their order. It
         // only queues.
-        if send() {
-            state.sent = sequence;
-            state.under_way.get_or_insert((sequence, logged));
+        if !send() {
+            return Step::Kept;
         }
-        Step::Done
+        state.sent = sequence;
+        state.under_way.get_or_insert((sequence, logged));
+        Step::Sent
     }
 
     /// Entries that another hub wrote, and that are only heard of: a live
@@ -195,6 +200,12 @@ impl Reader {
             confirms: !state.skipped,
             logged: awaited.map(|(_, logged)| logged),
         }
+    }
+
+    /// What a turn would have read next is no longer kept: the client lacks it.
+    pub(super) fn skip(&self, turn: u64) {
+        let mut state = self.state.lock();
+        state.skipped |= state.turn == turn;
     }
 
     /// Where a turn goes on; `None` when another turn began.
@@ -279,7 +290,7 @@ mod tests {
         assert!(reader.hand(turn, 1, || true));
         assert_eq!(
             reader.announce(2, UnixMillis(0), || panic!("not live yet")),
-            Step::Done
+            Step::Kept
         );
         assert!(
             !reader.go_live(turn, 1),
@@ -302,7 +313,7 @@ mod tests {
         assert!(reader.go_live(turn, 4));
         assert_eq!(
             reader.announce(4, UnixMillis(0), || panic!("it has 4")),
-            Step::Done
+            Step::Kept
         );
         assert_eq!(
             reader.announce(7, UnixMillis(0), || panic!("5 and 6 are missing")),
@@ -326,7 +337,7 @@ mod tests {
         assert_eq!(reader.live_position(), Some(7));
         assert_eq!(reader.hear(6, 7), Heard::Nothing, "it has them");
         assert_eq!(reader.hear(8, 9), Heard::Follow);
-        assert_eq!(reader.announce(8, UnixMillis(0), || true), Step::Done);
+        assert_eq!(reader.announce(8, UnixMillis(0), || true), Step::Sent);
         assert_eq!(reader.hear(9, 500), Heard::CatchUp);
         assert!(reader.take_behind().is_some());
     }
@@ -359,6 +370,26 @@ mod tests {
             "6 is confirmed by then"
         );
         assert_eq!(reader.sent(), 4);
+    }
+
+    #[test]
+    fn what_an_ended_connection_did_not_take_was_not_sent() {
+        let reader = reader();
+        let turn = reader.begin(1);
+        assert!(reader.go_live(turn, 0));
+        assert_eq!(reader.announce(1, UnixMillis(0), || false), Step::Kept);
+        assert_eq!(reader.sent(), 0);
+    }
+
+    #[test]
+    fn a_turn_that_is_over_leaves_nothing_out() {
+        let reader = reader();
+        let first = reader.begin(1);
+        let second = reader.begin(5);
+        reader.skip(first);
+        assert!(reader.arrived(9).confirms);
+        reader.skip(second);
+        assert!(!reader.arrived(9).confirms);
     }
 
     #[test]

@@ -7,8 +7,12 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared_dto::UserId;
+use tokio::time::{Instant, sleep};
 
-use crate::harness::{Hub, problem, read};
+use crate::{
+    client::Client,
+    harness::{Hub, problem, read},
+};
 
 const LOG: &str = "/api/admin/notifications";
 
@@ -65,6 +69,32 @@ async fn the_notification_log_is_told_to_an_operator() {
     let rest = hub.log(&format!("?limit=2&before={before}")).await;
     assert_eq!(rest["items"].as_array().unwrap().len(), 1);
     assert_eq!(hub.log("?outcome=confirmed").await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_waited_for_its_client_was_sent_once() {
+    let hub = Hub::with(&[("Receipts__Confirm", "acknowledge")]).await;
+    let mut client = Client::connect(&hub, "7").await;
+    client.ping().await;
+    // It has not said yet where it stands, so that nothing is sent to it.
+    hub.notify(7, 70).await;
+    client.event("ReceiveAnalysisCompleted").await;
+    hub.notify(7, 71).await;
+    client.event("ReceiveAnalysisCompleted").await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let told = loop {
+        let told = hub.log("").await["items"].clone();
+        // What was noted of the older is written by then.
+        if told[0]["outcome"] == "sent" {
+            break told;
+        }
+        assert!(Instant::now() < deadline, "{told}");
+        sleep(Duration::from_millis(20)).await;
+    };
+    for entry in told.as_array().unwrap() {
+        assert_eq!(entry["outcome"], "sent");
+        assert_eq!(entry["retryCount"], 0, "{entry}");
+    }
 }
 
 #[tokio::test]

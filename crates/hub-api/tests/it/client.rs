@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, client_async, connect_async, tungstenite::Message,
+};
 
 use crate::harness::Hub;
 
@@ -18,10 +20,28 @@ impl Client {
         Self::with_token(hub, &hub.token(user)).await
     }
 
+    /// One for which the system takes little that it has not read.
+    pub(crate) async fn connect_with_little_room(hub: &Hub, user: &str) -> Self {
+        let address = hub.address();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        let token = hub.token(user);
+        let url = format!("ws://{address}/hubs/plantanalysis?access_token={token}");
+        let (socket, _) = client_async(url, MaybeTlsStream::Plain(stream))
+            .await
+            .unwrap();
+        Self::greeted(socket).await
+    }
+
     pub(crate) async fn with_token(hub: &Hub, token: &str) -> Self {
         let address = hub.address();
         let url = format!("ws://{address}/hubs/plantanalysis?access_token={token}");
         let (socket, _) = connect_async(url).await.unwrap();
+        Self::greeted(socket).await
+    }
+
+    async fn greeted(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
         let mut client = Self(socket);
         client
             .send("{\"protocol\":\"json\",\"version\":1}\u{1e}")
@@ -38,6 +58,13 @@ impl Client {
         self.send("{\"type\":1,\"target\":\"Ping\",\"arguments\":[]}\u{1e}")
             .await;
         self.event("Pong").await;
+    }
+
+    /// Says up to where it has the log; the answer is the next completion.
+    pub(crate) async fn resume(&mut self, sequence: i64) {
+        let call =
+            json!({"type": 1, "invocationId": "r", "target": "Resume", "arguments": [sequence]});
+        self.send(&format!("{call}\u{1e}")).await;
     }
 
     /// The arguments of the next event `target`.

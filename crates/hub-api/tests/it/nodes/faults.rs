@@ -1,6 +1,7 @@
 //! Redis dies or freezes under two hubs.
 
 use private_services::Redis;
+use serde_json::json;
 
 use super::{
     Common,
@@ -22,8 +23,9 @@ async fn while_redis_is_away_nothing_is_lost_and_clients_here_notice_nothing() {
     let (a, b) = (common.hub().await, common.hub().await);
     let mut there = Client::connect(&a, "1", WebSockets).await;
     let mut here = Client::connect(&b, "1", WebSockets).await;
-    there.ping().await;
-    here.ping().await;
+    // They say where they stand, so that what comes is for them at once.
+    there.invoke("Resume", json!([0])).await;
+    here.invoke("Resume", json!([0])).await;
     redis.process.kill().await.unwrap();
     for number in 1..=20 {
         // One at a time: each arrives here before the next is written.
