@@ -12,7 +12,7 @@ use crate::{
     auth::{Entrance, Jwks, JwksError, KeyError, Verifier},
     config::{Config, S3Config},
     delivery::{Delivery, DeliverySettings},
-    http::{self, AppState, Guard, Health, Memory, Scrape},
+    http::{self, AppState, Finishing, Guard, Health, Memory, Scrape},
     hub::plant_analysis,
     images::{ImageStore, ImageStoreError, S3Settings},
     jobs::{self, ReadyJobs},
@@ -279,6 +279,7 @@ async fn build(
         limits,
         ready_jobs: Arc::new(ReadyJobs::default()),
         upload_memory: Memory::new(config.upload.max_memory),
+        finishing: Finishing::default(),
         waiting_leases: Arc::new(Semaphore::new(config.internal.max_waiting_leases)),
         health: Arc::new(health),
         scrape: Arc::new(Scrape::new(Arc::clone(&metrics), queue.map(Queue::status))),
@@ -383,13 +384,13 @@ fn listen(
     };
     let routers = http::routers(state, hub);
     let serve = |listener, router, stop: &CancellationToken| {
-        serve::serve(
-            listener,
-            router,
-            limits,
-            stop.clone(),
-            shutdown.killed().clone(),
-        )
+        let (stop, kill) = (stop.clone(), shutdown.killed().clone());
+        let finishing = state.finishing.clone();
+        async move {
+            serve::serve(listener, router, limits, stop, kill).await?;
+            finishing.ended().await;
+            Ok::<_, io::Error>(())
+        }
     };
     tasks.spawn(
         PUBLIC,

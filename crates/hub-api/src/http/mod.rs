@@ -12,6 +12,7 @@ mod body;
 mod json;
 mod params;
 mod memory;
+mod finishing;
 mod analyses;
 mod notifications;
 mod admin;
@@ -29,6 +30,7 @@ pub(crate) use routes::route_table;
 pub use routes::{Routers, document, routers};
 pub use state::AppState;
 
+pub(crate) use finishing::Finishing;
 pub(crate) use health::Health;
 pub(crate) use internal::guard::Guard;
 pub(crate) use memory::Memory;

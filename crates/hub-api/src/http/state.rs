@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tokio::sync::Semaphore;
 
-use super::{Scrape, health::Health, internal::guard::Guard, memory::Memory};
+use super::{Scrape, finishing::Finishing, health::Health, internal::guard::Guard, memory::Memory};
 use crate::{
     auth::Entrance, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
     lifecycle::Shutdown, limits::UserLimits, links::Links, metrics::Metrics, store::Store,
@@ -25,6 +25,7 @@ pub struct AppState {
     pub(crate) limits: Arc<UserLimits>,
     pub(crate) ready_jobs: Arc<ReadyJobs>,
     pub(crate) upload_memory: Memory,
+    pub(crate) finishing: Finishing,
     pub(crate) waiting_leases: Arc<Semaphore>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,

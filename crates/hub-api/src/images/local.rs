@@ -2,6 +2,7 @@
 //! key that anyone knows always names a whole image.
 
 use std::{
+    collections::HashSet,
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
@@ -10,6 +11,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio_util::io::ReaderStream;
 
@@ -21,13 +23,18 @@ const READ_BUFFER: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct LocalImages {
     dir: Arc<Path>,
+    /// Folders of which the name is on the disk.
+    named: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl LocalImages {
     pub(super) async fn open(dir: PathBuf) -> Result<Self, ImageStoreError> {
         blocking(move || {
-            fs::create_dir_all(&dir)?;
-            Ok(Self { dir: dir.into() })
+            create_folder(&dir)?;
+            Ok(Self {
+                dir: dir.into(),
+                named: Arc::default(),
+            })
         })
         .await
     }
@@ -37,8 +44,8 @@ impl LocalImages {
         image: Bytes,
         media_type: MediaType,
     ) -> Result<String, ImageStoreError> {
-        let dir = Arc::clone(&self.dir);
-        blocking(move || write(&dir, &image, media_type)).await
+        let images = self.clone();
+        blocking(move || images.write(&image, media_type)).await
     }
 
     pub(super) async fn read(&self, key: &str) -> Result<Option<StoredImage>, ImageStoreError> {
@@ -84,23 +91,53 @@ impl LocalImages {
     }
 }
 
-fn write(dir: &Path, image: &[u8], media_type: MediaType) -> io::Result<String> {
-    let key = key::new(media_type)?;
-    let folder = dir.join(key::folder(&key));
-    fs::create_dir_all(&folder)?;
-    let (beside, place) = (folder.join(format!("{key}.tmp")), folder.join(&key));
-    let written = fs::File::create_new(&beside).and_then(|mut file| {
-        file.write_all(image)?;
-        file.sync_all()?;
-        fs::rename(&beside, &place)?;
-        // The name is durable only when the folder is.
-        fs::File::open(&folder)?.sync_all()
-    });
-    if let Err(error) = written {
-        let _ = fs::remove_file(&beside);
-        return Err(error);
+impl LocalImages {
+    fn write(&self, image: &[u8], media_type: MediaType) -> io::Result<String> {
+        let key = key::new(media_type)?;
+        let folder = self.dir.join(key::folder(&key));
+        self.keep_folder(&folder)?;
+        let (beside, place) = (folder.join(format!("{key}.tmp")), folder.join(&key));
+        let written = fs::File::create_new(&beside).and_then(|mut file| {
+            file.write_all(image)?;
+            file.sync_all()?;
+            fs::rename(&beside, &place)?;
+            // The name is durable only when the folder is.
+            sync_folder(&folder)
+        });
+        if let Err(error) = written {
+            let _ = fs::remove_file(&beside);
+            return Err(error);
+        }
+        Ok(key)
     }
-    Ok(key)
+
+    /// Makes `folder` where it is missing. Its own name is synced once in the
+    /// life of a process, whoever made it: another upload may have just done so.
+    fn keep_folder(&self, folder: &Path) -> io::Result<()> {
+        if self.named.lock().contains(folder) && folder.is_dir() {
+            return Ok(());
+        }
+        create_folder(folder)?;
+        sync_folder(&self.dir)?;
+        self.named.lock().insert(folder.to_owned());
+        Ok(())
+    }
+}
+
+/// Makes a folder, and those above it that are missing, and their names durable.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|each| !each.exists());
+    let made: Vec<&Path> = missing.collect();
+    fs::create_dir_all(folder)?;
+    for above in made.into_iter().filter_map(Path::parent) {
+        let here = above.as_os_str().is_empty();
+        sync_folder(if here { Path::new(".") } else { above })?;
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 async fn blocking<T: Send + 'static>(
@@ -135,6 +172,18 @@ mod tests {
         images.probe().await.unwrap();
         images.remove(&key).await;
         assert!(images.read(&key).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn folders_that_were_taken_away_are_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = LocalImages::open(dir.path().join("images")).await.unwrap();
+        for _ in 0..20 {
+            let photo = Bytes::from_static(b"photo");
+            let key = images.put(photo, MediaType::Png).await.unwrap();
+            assert!(images.read(&key).await.unwrap().is_some());
+            fs::remove_dir_all(dir.path().join("images")).unwrap();
+        }
     }
 
     #[tokio::test]

@@ -148,8 +148,10 @@ impl Standing {
         let letters = [
             ("failed", broker.failed_by_letter),
             ("unreadable", broker.unreadable_letters),
+            ("refused", broker.refused_letters),
         ];
-        let help = "Dead letters: analyses that failed by one, and those that nobody can read.";
+        let help = "Dead letters: analyses that failed by one, those that nobody can read, \
+                    and those that the store never takes.";
         writer.totals("tendril_broker_dead_letters", help, by_outcome(letters))
     }
 }

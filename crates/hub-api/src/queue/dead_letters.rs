@@ -3,7 +3,8 @@
 //!
 //! A letter that names no job cannot be used by anybody: it is told in the log
 //! by its size and hash, counted, and acknowledged. Its content is not logged,
-//! for nobody knows what it is.
+//! for nobody knows what it is. One that the store will never take is settled
+//! in the same way, so that it keeps no other: its job ends by its deadline.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use crate::store::{Buried, DeadLetter, Store, UnixMillis};
 /// Deliveries that wait here at most.
 const PREFETCH: u16 = 16;
 
-/// After the store could not take one. It stays where it is meanwhile.
+/// After the store could not take one now. It stays where it is meanwhile.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The consumer. One session is one connection.
@@ -72,14 +73,9 @@ impl DeadLetters {
             ready_at: job.ready_at.map(UnixMillis),
             reason: reason.clone(),
         };
-        let buried = loop {
-            match self.store.bury(dead.clone()).await {
-                Ok(buried) => break buried,
-                Err(error) => {
-                    tracing::error!(%error, job = job.job_id, "a dead letter waits for the store");
-                    sleep(PAUSE).await;
-                }
-            }
+        let Some(buried) = self.until_taken(dead).await else {
+            self.status.refused_letter();
+            return;
         };
         match buried {
             Buried::Failed(_) => {
@@ -103,6 +99,24 @@ impl DeadLetters {
                     reason,
                     "a dead letter of a job that is not here"
                 );
+            }
+        }
+    }
+
+    /// Waits for the store; `None` where waiting will not help.
+    async fn until_taken(&self, letter: DeadLetter) -> Option<Buried> {
+        let job = letter.job_id;
+        loop {
+            match self.store.bury(letter.clone()).await {
+                Ok(buried) => return Some(buried),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, job, "a dead letter waits for the store");
+                    sleep(PAUSE).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, job, "the store will never take a dead letter");
+                    return None;
+                }
             }
         }
     }

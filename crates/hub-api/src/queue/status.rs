@@ -21,6 +21,7 @@ struct Counts {
     trouble: Option<String>,
     failed_by_letter: u64,
     unreadable_letters: u64,
+    refused_letters: u64,
 }
 
 /// How it is, in words and figures.
@@ -39,6 +40,7 @@ pub(crate) struct QueueFigures {
     pub(crate) refused: u64,
     pub(crate) failed_by_letter: u64,
     pub(crate) unreadable_letters: u64,
+    pub(crate) refused_letters: u64,
 }
 
 impl QueueStatus {
@@ -70,7 +72,12 @@ impl QueueStatus {
             refused: counts.refused,
             failed_by_letter: counts.failed_by_letter,
             unreadable_letters: counts.unreadable_letters,
+            refused_letters: counts.refused_letters,
         }
+    }
+
+    pub(super) fn refused_letter(&self) {
+        self.counts.lock().refused_letters += 1;
     }
 
     pub(crate) fn health(&self) -> QueueHealth {
@@ -100,6 +107,7 @@ impl QueueStatus {
             "deadLetters": link(&letters),
             "failedByDeadLetter": counts.failed_by_letter,
             "unreadableDeadLetters": counts.unreadable_letters,
+            "refusedDeadLetters": counts.refused_letters,
         });
         QueueHealth {
             works,

@@ -11,6 +11,8 @@ mod refusals;
 mod internal;
 mod bucket;
 mod live;
+mod catching_up;
+mod gone;
 mod admin;
 mod metrics;
 mod switches;

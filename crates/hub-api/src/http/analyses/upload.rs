@@ -7,6 +7,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use shared_dto::{
+    UserId,
     analysis::{AnalysisAccepted, AnalysisStatus},
     problem::Problem,
 };
@@ -59,22 +60,44 @@ pub(crate) async fn upload(
     let key = params::idempotency_key(request.headers())?;
     let trace_context = trace_context(&request);
     let upload = receive::receive(&state, request).await?;
-    let body_hash = upload.hash();
+    let sender = Sender {
+        idempotency: key.map(|key| Idempotency {
+            scope: format!("upload:user:{}", principal.user_id),
+            key,
+            body_hash: upload.hash(),
+        }),
+        user: principal.user_id,
+        trace_context,
+    };
+    // A photo whose client left in between would be kept for no analysis.
+    let accepted = accept(state.clone(), upload, sender);
+    answer(state.finishing.run("upload", accepted).await?)
+}
+
+/// Whose upload it is, and what came with it but the form.
+struct Sender {
+    user: UserId,
+    idempotency: Option<Idempotency>,
+    trace_context: Option<String>,
+}
+
+/// Keeps the photo, and writes the analysis that needs it.
+async fn accept(
+    state: AppState,
+    upload: receive::Upload,
+    sender: Sender,
+) -> Result<Created, ApiError> {
     let stored = photo::store(&state, upload.source).await?;
     let kept = stored.key().map(str::to_owned);
     let created = state
         .store
         .create_analysis(NewAnalysis {
-            idempotency: key.map(|key| Idempotency {
-                scope: format!("upload:user:{}", principal.user_id),
-                key,
-                body_hash,
-            }),
-            user: principal.user_id,
+            idempotency: sender.idempotency,
+            user: sender.user,
             crop_type: upload.crop_type,
             notes: upload.notes,
             photo: stored.photo,
-            trace_context,
+            trace_context: sender.trace_context,
         })
         .await;
     // A photo that became no analysis is not kept; where it may have become
@@ -86,7 +109,7 @@ pub(crate) async fn upload(
     if let (Some(key), false) = (kept, needed) {
         state.images.remove(&key).await;
     }
-    answer(created?)
+    Ok(created?)
 }
 
 /// Upload a photo (the older path)

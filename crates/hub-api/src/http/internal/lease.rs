@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{checks::Faults, guard::Internal};
 use crate::{
     http::{ApiError, AppState, json::ApiJson},
+    jobs::ReadyJobs,
     links::Callback,
     metrics::AttemptOutcome,
     store::{Lease, Photo, StoreError, image_path},
@@ -84,18 +85,19 @@ pub(super) fn worker_id(id: &str, faults: &mut Faults) {
 async fn wait(state: &AppState, request: &LeaseRequest) -> Result<Vec<Lease>, StoreError> {
     let lease = state.config.jobs.lease;
     let until = Instant::now() + Duration::from_secs(request.wait_seconds.into());
+    // At first it was not woken, and does not know whether there is a job.
+    let mut wake_up = WakeUp {
+        ready_jobs: &state.ready_jobs,
+        is_owed: false,
+    };
     loop {
         let found = state
             .store
             .lease_jobs(&request.worker_id, request.max_jobs, lease)
             .await;
-        match found {
-            Ok(jobs) if jobs.is_empty() => {}
-            found => {
-                // This one was woken for what another could take as well.
-                state.ready_jobs.wake_one();
-                return found;
-            }
+        wake_up.is_owed = !matches!(&found, Ok(jobs) if jobs.is_empty());
+        if wake_up.is_owed {
+            return found;
         }
         // A hub that leaves lets its workers ask another one.
         tokio::select! {
@@ -103,8 +105,25 @@ async fn wait(state: &AppState, request: &LeaseRequest) -> Result<Vec<Lease>, St
                 if woken.is_err() {
                     return Ok(Vec::new());
                 }
+                wake_up.is_owed = true;
             }
             () = state.shutdown.draining().cancelled() => return Ok(Vec::new()),
+        }
+    }
+}
+
+/// What woke a worker is for another one as well, until there is nothing
+/// left. It is passed on when this is dropped: also by a worker that went away
+/// before it could look.
+struct WakeUp<'a> {
+    ready_jobs: &'a ReadyJobs,
+    is_owed: bool,
+}
+
+impl Drop for WakeUp<'_> {
+    fn drop(&mut self) {
+        if self.is_owed {
+            self.ready_jobs.wake_one();
         }
     }
 }

@@ -4,6 +4,7 @@ use axum::{
     extract::{Request, State},
     http::StatusCode,
 };
+use bytes::Bytes;
 use shared_dto::{jobs::ATTEMPT_TOKEN_HEADER, problem::Problem};
 
 use super::{
@@ -15,8 +16,10 @@ use crate::{
     http::{
         ApiError, AppState, analyses,
         body::{self, Bounds},
+        memory::Share,
         params::Id,
     },
+    images::MediaType,
     store::{OverlaySet, StoreError},
 };
 
@@ -67,21 +70,50 @@ pub(crate) async fn put_overlay(
     memory.take(bounds.bytes).await?;
     let picture = body::read(&parts.headers, body, bounds).await?;
     let media_type = analyses::judge(&state, picture.clone(), "body").await?;
-    let key = state.images.put(picture, media_type).await?;
-    let set = state.store.set_overlay(id, token, key.clone()).await;
-    match set {
-        Ok(OverlaySet::Set { replaced }) => {
-            if let Some(replaced) = replaced {
-                state.images.remove(&replaced).await;
+    let overlay = Overlay {
+        id,
+        token,
+        picture,
+        media_type,
+        _memory: memory,
+    };
+    // A picture whose worker left in between would be kept for nobody.
+    let set = overlay.set(state.clone());
+    state.finishing.run("overlay", set).await
+}
+
+/// An overlay that was received whole.
+struct Overlay {
+    id: i64,
+    token: String,
+    picture: Bytes,
+    media_type: MediaType,
+    /// Held until the picture is done with.
+    _memory: Share,
+}
+
+impl Overlay {
+    /// Keeps the picture, and makes it that of the analysis.
+    async fn set(self, state: AppState) -> Result<StatusCode, ApiError> {
+        let key = state.images.put(self.picture, self.media_type).await?;
+        let set = state
+            .store
+            .set_overlay(self.id, self.token, key.clone())
+            .await;
+        match set {
+            Ok(OverlaySet::Set { replaced }) => {
+                if let Some(replaced) = replaced {
+                    state.images.remove(&replaced).await;
+                }
+                return Ok(StatusCode::NO_CONTENT);
             }
-            return Ok(StatusCode::NO_CONTENT);
+            // It may have been set in spite of the error: then it is needed.
+            Err(StoreError::TimedOut) => {}
+            _ => state.images.remove(&key).await,
         }
-        // It may have been set in spite of the error: then it is needed.
-        Err(StoreError::TimedOut) => {}
-        _ => state.images.remove(&key).await,
-    }
-    match set? {
-        OverlaySet::Unknown => Err(ApiError::not_found("analysis")),
-        OverlaySet::Stale | OverlaySet::Set { .. } => Err(stale()),
+        match set? {
+            OverlaySet::Unknown => Err(ApiError::not_found("analysis")),
+            OverlaySet::Stale | OverlaySet::Set { .. } => Err(stale()),
+        }
     }
 }

@@ -1,6 +1,13 @@
 //! What the broker could not deliver.
 
-use private_services::{AmqpClient, RabbitMq};
+use private_services::{
+    AmqpClient, Postgres, RabbitMq,
+    lapin::{
+        BasicProperties,
+        options::BasicPublishOptions,
+        types::{AMQPValue, FieldTable},
+    },
+};
 
 use super::*;
 
@@ -46,6 +53,37 @@ async fn letters_that_name_no_job_are_counted_and_the_next_is_handled() {
     assert_eq!(logged, [("ReceiveAnalysisFailed".to_owned(), id)]);
     until_health(&hub, "Healthy", |data| data["unreadableDeadLetters"] == 4).await;
     assert_eq!(client.depth(letters).await, Some(0));
+}
+
+/// PostgreSQL stores no U+0000, so that waiting for it to take this is vain.
+#[tokio::test]
+async fn a_letter_that_the_store_never_takes_keeps_no_other() {
+    let url = RabbitMq::shared().await.new_vhost().await;
+    let database = Postgres::shared().await.new_database().await;
+    let hub = hub(&url, &[("DATABASE_URL", &database)]).await;
+    let client = AmqpClient::connect(&url).await;
+    let letters = "plant-analysis-requests.dead-letter";
+    hub.uploaded("42").await;
+    let poisoned = announced(&client).await.to_string();
+    let mut headers = FieldTable::default();
+    let reason = AMQPValue::LongString("rejected\0".into());
+    headers.insert("x-first-death-reason".into(), reason);
+    let channel = client.channel().await;
+    let published = channel.basic_publish(
+        "".into(),
+        letters.into(),
+        BasicPublishOptions::default(),
+        poisoned.as_bytes(),
+        BasicProperties::default().with_headers(headers),
+    );
+    published.await.unwrap().await.unwrap();
+    let id = hub.uploaded("43").await;
+    let job = announced(&client).await;
+    client.publish(letters, job.to_string().as_bytes()).await;
+    let logged = until_logged(&hub, "43", 1).await;
+    assert_eq!(logged, [("ReceiveAnalysisFailed".to_owned(), id)]);
+    until_health(&hub, "Healthy", |data| data["refusedDeadLetters"] == 1).await;
+    client.until_depth(letters, 0).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hub_api::store::{Append, Replied, StoreError};
+use hub_api::store::{Append, Replied, Retention, StoreError};
 
 use super::*;
 
@@ -151,6 +151,31 @@ async fn a_reader_that_is_not_free_in_time_is_told_as_passing() {
         1
     );
     appended(until_answered(|| db.store.append(plain(1, "E"))).await);
+}
+
+#[tokio::test]
+async fn what_is_old_is_deleted_though_crowded_streams_cannot_be_looked_for() {
+    let db = open().await;
+    for n in 0..3 {
+        db.append(keyed(1, "E", &n.to_string(), "a")).await;
+    }
+    // Nothing is left to be noted with the streams, which are locked next.
+    let db = db.reopen().await;
+    db.clock.advance(seconds(48 * 3600));
+    let Place::Server(url) = &db.place else {
+        panic!("this is a server");
+    };
+    let mut other = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE streams IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let retention = Retention {
+        entries_per_stream: 5,
+        ..Retention::default()
+    };
+    let purged = db.store.purge(retention).await.unwrap();
+    assert_eq!((purged.idempotency_keys, purged.log_entries), (3, 0));
 }
 
 #[tokio::test]
