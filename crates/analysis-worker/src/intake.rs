@@ -114,9 +114,11 @@ fn start(
             analysis = job.analysis_id,
             user = %job.user_id,
             attempt = job.attempt,
-            otel.name = "attempt",
-            otel.kind = "consumer",
+            otel.kind = tracing::field::Empty,
         );
+        if trace::is_on() {
+            span.record("otel.kind", "consumer");
+        }
         let parent = job.trace_parent.as_deref();
         trace::adopt(&span, parent.and_then(TraceParent::parse));
         let attempts = Arc::clone(attempts);

@@ -198,6 +198,17 @@ fn announce(config: &Config, address: SocketAddr) {
         hub = plant_analysis::PATH,
         "hub-api starts"
     );
+    tracing::info!(
+        "[HUB] hub-api starting in {} environment",
+        config.environment
+    );
+    tracing::info!(
+        "Internal secret loaded - Length: {}",
+        length(&config.internal.secret)
+    );
+    if let Some(url) = &config.public_url {
+        tracing::info!("SignalR hub: {url}{}", plant_analysis::PATH);
+    }
     if config.internal.allowed_ips.is_empty() && !config.environment.is_development() {
         tracing::warn!(
             limit = config.internal.requests_per_minute,

@@ -86,7 +86,7 @@ async fn span(State(metrics): State<Arc<Metrics>>, request: Request, next: Next)
         analysis = Empty,
         trace_id = Empty,
         otel.name = Empty,
-        otel.kind = "server",
+        otel.kind = Empty,
     );
     if trace::is_on() {
         take_over(&span, &method, route, request.headers());
@@ -113,6 +113,7 @@ async fn span(State(metrics): State<Arc<Metrics>>, request: Request, next: Next)
 /// Makes the span a part of the caller's trace, or the first of its own.
 fn take_over(span: &Span, method: &Method, route: &str, headers: &HeaderMap) {
     span.record("otel.name", format!("{method} {route}"));
+    span.record("otel.kind", "server");
     trace::adopt(span, TraceParent::of_headers(headers));
     if let Some(own) = TraceParent::of(span) {
         span.record("trace_id", own.trace_id());
