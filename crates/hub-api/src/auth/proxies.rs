@@ -59,26 +59,31 @@ impl Proxies {
     #[must_use]
     pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> Client {
         let peer = canonical(peer.ip());
+        let forwards = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED);
         if !self.trusts(peer) {
-            let is_proxy = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED);
             return Client {
                 address: peer,
-                is_proxy,
+                is_proxy: forwards,
             };
         }
+        let hops = self.hops(headers);
+        // A trusted proxy that forwards, and says in no header that is read
+        // for whom, hides a client that must not pass for the proxy itself.
+        let mut is_proxy = forwards && hops.is_empty() || hops.len() == MOST_HOPS;
         let mut address = peer;
-        for hop in self.hops(headers).iter().rev() {
+        for hop in hops.iter().rev() {
             // A hop that hides its address is where knowledge ends.
-            let Some(hop) = parse_hop(hop) else { break };
+            let Some(hop) = parse_hop(hop) else {
+                is_proxy = true;
+                break;
+            };
             address = canonical(hop);
             if !self.trusts(address) {
+                is_proxy = false;
                 break;
             }
         }
-        Client {
-            address,
-            is_proxy: false,
-        }
+        Client { address, is_proxy }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -92,10 +97,10 @@ impl Proxies {
             ForwardedHeader::Forwarded => FORWARDED,
         };
         let lines = headers.get_all(name).iter();
-        let elements = lines.flat_map(|line| {
+        let elements = lines
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
             // What cannot be read hides an address, which is no hop to skip.
-            line.to_str().unwrap_or("?").split(',')
-        });
+            .map(|element| std::str::from_utf8(element).unwrap_or("?"));
         let mut hops: Vec<String> = elements
             .map(|element| match self.header {
                 ForwardedHeader::XForwardedFor => element.trim().to_owned(),
@@ -199,19 +204,14 @@ mod tests {
             ),
             ("10.0.0.1", &[(XFF, "203.0.113.9:80")], "203.0.113.9", false),
             // A hop that hides itself is not looked behind.
-            (
-                "10.0.0.1",
-                &[(XFF, "127.0.0.1, unknown")],
-                "10.0.0.1",
-                false,
-            ),
-            ("10.0.0.1", &[(XFF, "127.0.0.1, ")], "10.0.0.1", false),
+            ("10.0.0.1", &[(XFF, "127.0.0.1, unknown")], "10.0.0.1", true),
+            ("10.0.0.1", &[(XFF, "127.0.0.1, ")], "10.0.0.1", true),
             // The other header is a client's own word.
             (
                 "10.0.0.1",
                 &[("forwarded", "for=127.0.0.1")],
                 "10.0.0.1",
-                false,
+                true,
             ),
         ] {
             let found = client(ForwardedHeader::XForwardedFor, peer, lines);
@@ -222,26 +222,48 @@ mod tests {
     #[test]
     fn the_standards_header_is_read_where_it_is_wanted() {
         const NAME: &str = "forwarded";
-        for (lines, address) in [
+        for (lines, address, is_proxy) in [
             (
                 &[(NAME, "for=192.0.2.60;proto=http;by=203.0.113.43")][..],
                 "192.0.2.60",
+                false,
             ),
             (
                 &[(NAME, "proto=https; For=\"[2001:db8:cafe::17]:4711\"")],
                 "2001:db8:cafe::17",
+                false,
             ),
             (
                 &[(NAME, "for=127.0.0.1, for=198.51.100.17")],
                 "198.51.100.17",
+                false,
             ),
-            (&[(NAME, "for=127.0.0.1, for=_hidden")], "10.0.0.1"),
-            (&[(NAME, "for=127.0.0.1, by=10.0.0.9")], "10.0.0.1"),
-            (&[("x-forwarded-for", "127.0.0.1")], "10.0.0.1"),
+            (&[(NAME, "for=127.0.0.1, for=_hidden")], "10.0.0.1", true),
+            (&[(NAME, "for=127.0.0.1, by=10.0.0.9")], "10.0.0.1", true),
+            (&[("x-forwarded-for", "127.0.0.1")], "10.0.0.1", true),
         ] {
             let found = client(ForwardedHeader::Forwarded, "10.0.0.1", lines);
-            assert_eq!(found, (address.to_owned(), false), "{lines:?}");
+            assert_eq!(found, (address.to_owned(), is_proxy), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_nothing_but_themselves() {
+        let mut headers = HeaderMap::new();
+        let line = http::HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap();
+        headers.append(X_FORWARDED_FOR, line);
+        let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        let found = proxies(ForwardedHeader::XForwardedFor).client(peer, &headers);
+        assert_eq!(
+            (found.address.to_string().as_str(), found.is_proxy),
+            ("203.0.113.9", false)
+        );
+        headers.insert(
+            X_FORWARDED_FOR,
+            http::HeaderValue::from_bytes(b"\xff").unwrap(),
+        );
+        let found = proxies(ForwardedHeader::XForwardedFor).client(peer, &headers);
+        assert!(found.is_proxy, "what is behind the proxy is not known");
     }
 
     #[test]

@@ -19,9 +19,8 @@ use time::OffsetDateTime;
 
 use super::{ApiError, json::ApiJson, layers, problem::Kind};
 use crate::{
-    auth::{self, MintError},
+    auth::{self, Entrance, MintError},
     config::Config,
-    serve::Peer,
 };
 
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -33,6 +32,7 @@ impl<S> FromRequestParts<S> for Developer
 where
     S: Send + Sync,
     Arc<Config>: FromRef<S>,
+    Arc<Entrance>: FromRef<S>,
 {
     type Rejection = ApiError;
 
@@ -41,8 +41,9 @@ where
         if !config.environment.is_development() {
             return Err(layers::not_found().await);
         }
-        let peer = parts.extensions.get::<Peer>();
-        let local = peer.is_some_and(|Peer(peer)| auth::canonical(peer.ip()).is_loopback());
+        let client = Arc::<Entrance>::from_ref(state).client(parts);
+        // A tunnel to this machine speaks for everybody at its other end.
+        let local = client.is_some_and(|client| !client.is_proxy && client.address.is_loopback());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         // A foreign page may have its own name resolved to this machine (DNS rebinding).
         if local && host.is_some_and(is_local_name) {

@@ -84,6 +84,23 @@ impl Activity {
         state.head_since.store(state.now(), Ordering::Release);
     }
 
+    /// Bytes were sent: the end of an answer that the peer reads slowly.
+    pub(super) fn sent(&self) {
+        let state = &self.0;
+        // Between two requests only: a busy or upgraded connection does not
+        // ask for the time at each write.
+        let between = state.under_way.load(Ordering::Acquire) == 0
+            && state.head_since.load(Ordering::Acquire) == NEVER;
+        if between && !state.multiplexed.load(Ordering::Relaxed) {
+            self.idle_from_now();
+        }
+    }
+
+    /// The idle time begins anew.
+    pub(super) fn idle_from_now(&self) {
+        self.0.idle_since.store(self.0.now(), Ordering::Release);
+    }
+
     /// A request begins: its head is complete. It ends when the result is dropped.
     pub(super) fn begin(&self, multiplexed: bool) -> UnderWay {
         let state = &self.0;
@@ -226,6 +243,16 @@ mod tests {
         let (deadline, why) = activity.deadline(PATIENCE);
         assert_eq!(why, Overdue::Idle);
         assert!(deadline > activity.0.opened + PATIENCE.idle);
+    }
+
+    #[test]
+    fn what_is_still_sent_after_a_request_moves_the_idle_time_on() {
+        let activity = Activity::new();
+        drop(activity.begin(false));
+        let (before, _) = activity.deadline(PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+        activity.sent();
+        assert!(activity.deadline(PATIENCE).0 > before);
     }
 
     #[test]

@@ -168,6 +168,7 @@ async fn connection(
                 return;
             }
             served.as_mut().graceful_shutdown();
+            activity.idle_from_now();
             let patience = Patience { idle: LONGEST_FAREWELL, ..patience };
             tokio::select! {
                 biased;

@@ -1,11 +1,7 @@
 //! What Server-Sent Events and long polling have in place of a socket: bytes
 //! that POSTs bring, and what a poll or an event stream takes away.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::AtomicU64,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::atomic::AtomicU64, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;

@@ -71,7 +71,7 @@ pub struct Jwks {
     known: RwLock<Known>,
     /// When the source was asked last. Held while it is asked, so that one
     /// request stands for all that wait.
-    asked: Mutex<Option<Instant>>,
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +103,7 @@ impl Jwks {
             refresh: config.jwks_refresh,
             cooldown: config.jwks_cooldown,
             known: RwLock::default(),
-            asked: Mutex::new(None),
+            asked: Arc::default(),
         })))
     }
 
@@ -125,8 +125,8 @@ impl Jwks {
 
     /// Looks for keys that came since `seen` was taken, unless the source was
     /// asked a moment ago; gives whether there are others now.
-    pub(super) async fn look_again(&self, seen: &Arc<[VerificationKey]>) -> bool {
-        let mut asked = self.asked.lock().await;
+    pub(super) async fn look_again(self: &Arc<Self>, seen: &Arc<[VerificationKey]>) -> bool {
+        let mut asked = Arc::clone(&self.asked).lock_owned().await;
         // Who waited for another one's request has its result.
         if !Arc::ptr_eq(seen, &self.keys()) {
             return true;
@@ -135,7 +135,14 @@ impl Jwks {
             return false;
         }
         *asked = Some(Instant::now());
-        self.ask().await.is_ok()
+        // A caller that hangs up must not take with it the one request that all
+        // others wait for. It ends by its time limit.
+        let this = Arc::clone(self);
+        let asking = tokio::spawn(async move {
+            let _held = asked;
+            this.ask().await.is_ok()
+        });
+        asking.await.unwrap_or(false)
     }
 
     /// Keeps the keys fresh until `stop`.

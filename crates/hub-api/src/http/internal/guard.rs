@@ -94,8 +94,15 @@ impl Guard {
         !client.is_proxy && (address.is_loopback() || listed())
     }
 
-    /// Whether `given` is a secret; a wrong one is counted.
+    /// Whether `given` is a secret; a wrong one is counted, and after too many
+    /// of them a source is not told even that it found the right one.
     pub(crate) fn check(&self, given: &[u8], client: Client) -> Result<(), ApiError> {
+        if !self.is_listed(client) {
+            let source = auth::rate_key(client.address);
+            self.wrong_secrets
+                .check(source, Instant::now())
+                .map_err(ApiError::too_many)?;
+        }
         let given = Sha256::digest(given);
         // Every secret is compared, so that time does not tell which one is near.
         let known = self.secrets.iter().fold(Choice::from(0), |known, secret| {
