@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
 use serde_json::Value;
+use settings::is_private_host;
 use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
 use crate::Item;
@@ -64,20 +65,11 @@ impl Web {
         self.base.origin().ascii_serialization()
     }
 
-    /// Whether what is sent can be read by nobody else, or goes nowhere else.
+    /// Whether what is sent can be read by nobody else, or leaves no network of
+    /// one's own.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        let host = self.base.host_str().unwrap_or_default();
-        self.base.scheme() == "https" || self.is_near() || host.ends_with(".internal")
-    }
-
-    /// Whether it is on this machine.
-    #[must_use]
-    pub fn is_near(&self) -> bool {
-        matches!(
-            self.base.host_str(),
-            Some("localhost" | "127.0.0.1" | "[::1]")
-        )
+        self.base.scheme() == "https" || self.base.host_str().is_some_and(is_private_host)
     }
 
     /// The same host, by another port.
@@ -241,6 +233,7 @@ mod tests {
             ("https://api.example.com", true),
             ("http://localhost:8080/", true),
             ("http://hub.railway.internal:8080", true),
+            ("http://hub:8080", true),
             ("http://api.example.com", false),
         ] {
             assert_eq!(Web::new(base).unwrap().is_private(), private, "{base}");

@@ -282,6 +282,7 @@ async fn build(
         queue.map(Queue::status),
         shutdown.clone(),
         switches.clone(),
+        jwks.clone(),
     );
     let entrance = Arc::new(Entrance::new(&config, Verifier::new(&config.jwt, jwks)?));
     let state = AppState {

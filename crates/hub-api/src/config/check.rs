@@ -3,7 +3,7 @@
 
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
-use settings::{Problems, SHORTEST_SECRET, Strictness};
+use settings::{Problems, SHORTEST_SECRET, Strictness, is_private_host};
 
 use super::{Config, numbers};
 use crate::auth;
@@ -130,13 +130,11 @@ fn secret(
 }
 
 /// Whoever can change the keys on their way can sign tokens, so that they come
-/// by https, or from where nobody else is in between.
+/// by https, or over a network of one's own.
 fn keys_address(text: &str, strict: bool) -> Result<(), &'static str> {
     let expected = "expected an address such as https://login.example.com/.well-known/jwks.json";
     let url = Url::parse(text).map_err(|_| expected)?;
-    let private = url.host_str().is_some_and(|host| {
-        matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".internal")
-    });
+    let private = url.host_str().is_some_and(is_private_host);
     match url.scheme() {
         "https" => Ok(()),
         "http" if !strict || private => Ok(()),

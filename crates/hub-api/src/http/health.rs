@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use crate::{
-    delivery::Delivery, images::ImageStore, lifecycle::Shutdown, queue::QueueStatus, store::Store,
-    switches::Switches,
+    auth::Jwks, delivery::Delivery, images::ImageStore, lifecycle::Shutdown, queue::QueueStatus,
+    store::Store, switches::Switches,
 };
 
 /// A check that takes longer has failed.
@@ -81,6 +81,7 @@ pub(crate) struct Health {
     queue: Option<Arc<QueueStatus>>,
     shutdown: Shutdown,
     switches: Switches,
+    jwks: Option<Arc<Jwks>>,
     last: Mutex<Option<(Instant, Arc<HealthReport>)>>,
 }
 
@@ -92,6 +93,7 @@ impl Health {
         queue: Option<Arc<QueueStatus>>,
         shutdown: Shutdown,
         switches: Switches,
+        jwks: Option<Arc<Jwks>>,
     ) -> Self {
         Self {
             store,
@@ -100,6 +102,7 @@ impl Health {
             queue,
             shutdown,
             switches,
+            jwks,
             last: Mutex::default(),
         }
     }
@@ -124,6 +127,7 @@ impl Health {
         let mut checks = Vec::from(checks);
         checks.extend(self.broker());
         checks.extend(self.redis());
+        checks.extend(self.published_keys());
         let status = checks
             .iter()
             .map(|check| check.status)
@@ -241,6 +245,27 @@ impl Health {
             "received": stats.received,
         });
         Some(check("redis", status, description, start, data))
+    }
+
+    /// From memory. Keys that are known stay good while their source is away;
+    /// without any, users are not let in, and everything else goes on.
+    fn published_keys(&self) -> Option<HealthCheck> {
+        let start = Instant::now();
+        let report = self.jwks.as_ref()?.report();
+        let (status, description) = match (report.keys, report.failing) {
+            (0, _) => (
+                HealthStatus::Degraded,
+                "The issuer's keys are not here; no user can be let in",
+            ),
+            (_, true) => (
+                HealthStatus::Degraded,
+                "The issuer does not answer; its keys are kept",
+            ),
+            (_, false) => (HealthStatus::Healthy, "The issuer's keys are here"),
+        };
+        let age = report.age.map(|age| age.as_secs());
+        let data = json!({"keys": report.keys, "ageSeconds": age});
+        Some(check("keys", status, description, start, data))
     }
 
     async fn signalr(&self) -> HealthCheck {

@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::json;
 
 use super::issuer::{EC, ED, Issuer, OTHER_RSA, RSA, in_seconds};
-use crate::{client::Client, harness::Hub};
+use crate::{
+    client::Client,
+    harness::{Hub, read},
+};
 
 /// What the hub answers to `token`.
 async fn status(hub: &Hub, token: &str) -> u16 {
@@ -95,8 +100,21 @@ async fn a_hub_that_starts_without_its_issuer_finds_the_keys_later() {
     issuer.answers(StatusCode::SERVICE_UNAVAILABLE, "");
     let hub = hub_of(&issuer, "0").await;
     assert_eq!(status(&hub, &RSA.token(Some("a"))).await, 401);
+    assert_eq!(health(&hub).await, "Degraded");
     issuer.publish(&[RSA.published("a")]);
     assert_eq!(status(&hub, &RSA.token(Some("a"))).await, 200);
+    while health(&hub).await != "Healthy" {
+        // The last report is kept for a moment.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What `/health` says of the issuer's keys.
+async fn health(hub: &Hub) -> String {
+    let report = read(hub.get("/health").send().await.unwrap(), 200).await;
+    let checks = report["checks"].as_array().unwrap();
+    let keys = checks.iter().find(|check| check["name"] == "keys").unwrap();
+    keys["status"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
