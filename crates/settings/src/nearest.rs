@@ -1,20 +1,15 @@
 //! The setting that somebody meant who wrote a name that is none.
 
 /// The one of `known` that is nearest to `wrong`, if any is near enough to be
-/// a slip of the pen: its last part counts first, as it is more often misspelt
-/// or put under the wrong section than a section is.
+/// a slip of the pen, or to have been put under the wrong section.
 pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let wrong_last = last(wrong);
     known
         .map(|key| {
             let whole = distance(wrong, key);
-            // The right name in the wrong section is nearer than its letters say.
-            let moved = if last(key) == wrong_last {
-                1
-            } else {
-                usize::MAX
-            };
+            // A name in the wrong section is nearer than its letters say.
+            let moved = distance(&wrong_last, &last(key)) + 1;
             (whole.min(moved), whole, key)
         })
         .min()
@@ -77,6 +72,7 @@ mod tests {
             ("server.prot", Some("server.port")),
             ("sever.port", Some("server.port")),
             ("port", Some("server.port")),
+            ("prot", Some("server.port")),
             ("jwt.secert", Some("jwt.secret")),
             ("cors.origins", None),
             ("signalr.allowed_origins", Some("cors.allowed_origins")),
