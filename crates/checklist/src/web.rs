@@ -117,15 +117,7 @@ impl Web {
         };
         let status = answer.status();
         let body = json(answer).await.unwrap_or_default();
-        let checks = body["checks"].as_array().cloned().unwrap_or_default();
-        let ill: Vec<String> = checks
-            .iter()
-            .filter(|check| check["status"] != "Healthy")
-            .map(|check| {
-                let text = |field: &str| check[field].as_str().unwrap_or("?").to_owned();
-                format!("{}: {}", text("name"), text("description"))
-            })
-            .collect();
+        let ill = ill(&body["checks"]);
         let found = match ill.as_slice() {
             [] => format!(
                 "{status}, {}",
@@ -138,6 +130,28 @@ impl Web {
             (true, Some("Degraded")) => Item::warn(NAME, found, advice),
             _ => Item::fail(NAME, found, advice),
         }
+    }
+}
+
+/// The checks that are not well: those of a list, as the hub has them, or those
+/// under their names, as the worker has them.
+fn ill(checks: &Value) -> Vec<String> {
+    let told = |name: &str, check: &Value| {
+        let words = check["description"].as_str().or(check["status"].as_str());
+        let is_ill = check["status"] != "Healthy";
+        is_ill.then(|| format!("{name}: {}", words.unwrap_or("?")))
+    };
+    match checks {
+        Value::Array(list) => {
+            let each = list.iter();
+            each.filter_map(|check| told(check["name"].as_str().unwrap_or("?"), check))
+                .collect()
+        }
+        Value::Object(named) => {
+            let each = named.iter();
+            each.filter_map(|(name, check)| told(name, check)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -225,6 +239,19 @@ mod tests {
             headers.insert("date", date.parse().unwrap());
             assert_eq!(clock(&headers, now).outcome, outcome, "{date}");
         }
+    }
+
+    #[test]
+    fn checks_that_are_not_well_are_named_in_both_forms() {
+        let list = serde_json::json!([
+            {"name": "database", "status": "Healthy", "description": "it answers"},
+            {"name": "redis", "status": "Degraded", "description": "it is away"},
+        ]);
+        assert_eq!(ill(&list), ["redis: it is away"]);
+        let named = serde_json::json!({
+            "hub": {"status": "Unhealthy"}, "broker": {"status": "Healthy"},
+        });
+        assert_eq!(ill(&named), ["hub: Unhealthy"]);
     }
 
     #[test]
