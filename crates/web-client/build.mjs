@@ -22,7 +22,9 @@ const OPTIONS = {
 
 clear(DIST);
 mkdirSync(join(DIST, 'assets'));
-await page('index.html', { 'main.js': 'src/main.ts', 'style.css': 'style.css', 'icon.svg': 'icon.svg' });
+const SHARED = { 'style.css': 'style.css', 'icon.svg': 'icon.svg' };
+await page('index.html', { 'main.js': 'src/main.ts', ...SHARED });
+await page('admin.html', { 'admin.js': 'src/admin/main.ts', 'admin.css': 'admin.css', ...SHARED });
 await split('try.html', join(ROOT, '../../docs/clients/try.html'));
 await reactExample();
 

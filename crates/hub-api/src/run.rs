@@ -13,7 +13,7 @@ use crate::{
     config::{Config, S3Config},
     delivery::{Delivery, DeliverySettings},
     http::{self, AppState, Finishing, Guard, Health, Memory, Scrape},
-    hub::plant_analysis,
+    hub::{operations, plant_analysis},
     images::{ImageStore, ImageStoreError, S3Settings},
     jobs::{self, ReadyJobs},
     lifecycle::{Shutdown, TaskEnd, Tasks},
@@ -140,6 +140,9 @@ pub async fn run(
         queue.spawn(&mut tasks, &store, &stops.background);
     }
     follow_switches(&mut tasks, &state, &hub, &stops);
+    let tell = state.operations.clone();
+    let tell = tell.tell(state.clone(), stops.background.clone());
+    tasks.spawn("operators' figures", tell);
     join_others(&mut tasks, &state, &stops);
     listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
 
@@ -156,7 +159,7 @@ pub async fn run(
         shutdown.begin();
     }
     let left = tokio::select! {
-        () = leave(&config, &state.delivery, &mut tasks, &stops) => true,
+        () = leave(&state, &mut tasks, &stops) => true,
         () = shutdown.killed().clone().cancelled_owned() => false,
     };
     // What was accepted is on the disk. What waits for the database now was
@@ -275,6 +278,11 @@ async fn build(
         switches.clone(),
     )?;
     delivery.serve(store.clone(), hub.clone(), plant_analysis::PATH);
+    let operators_key = TokenKey::new(derive_key(
+        &secret,
+        "tendril operators' connection tokens 1",
+    ));
+    let operations = operations::build(&config.signalr, operators_key, hub.clone())?;
     let health = Health::new(
         store.clone(),
         images.clone(),
@@ -297,6 +305,7 @@ async fn build(
         scrape: Arc::new(Scrape::new(Arc::clone(&metrics), queue.map(Queue::status))),
         metrics,
         switches,
+        operations,
         shutdown,
         config,
         store,
@@ -414,11 +423,12 @@ fn listen(
 }
 
 /// Leaves in order: clients first, the internal link last.
-async fn leave(config: &Config, delivery: &Delivery, tasks: &mut Tasks, stops: &Stops) {
-    let drain = config.drain;
+async fn leave(state: &AppState, tasks: &mut Tasks, stops: &Stops) {
+    let drain = state.config.drain;
     tracing::info!(delay = ?drain.delay, "not ready any more; serving on");
     tokio::time::sleep(drain.delay).await;
-    delivery.drain(drain.spread).await;
+    let operators = state.operations.server.drain(Duration::ZERO);
+    tokio::join!(state.delivery.drain(drain.spread), operators);
     stops.public.cancel();
     ended(tasks, PUBLIC, drain.grace).await;
     stops.internal.cancel();

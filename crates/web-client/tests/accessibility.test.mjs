@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { connected, launch, openAs, openPage, photo } from './harness/browser.mjs';
+import { connected, launch, openAdmin, openAs, openPage, photo } from './harness/browser.mjs';
 import { PATIENCE, System } from './harness/system.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -51,6 +51,14 @@ for (const colorScheme of ['light', 'dark']) {
       await check(page, 'the notifications');
       // Nothing sticks out sideways.
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it scrolls sideways');
+      await page.close();
+
+      const admin = await openAdmin(context, system);
+      await connected(admin);
+      await admin.getByText('The database answers').waitFor();
+      await admin.locator('#switches form').first().waitFor();
+      await check(admin, 'the dashboard');
+      assert.ok(await admin.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the dashboard scrolls sideways');
       await context.close();
     });
   }

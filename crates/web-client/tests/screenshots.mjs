@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { drawLeaf } from '../../../scripts/demo/leaf.mjs';
-import { connected, launch, openAs } from './harness/browser.mjs';
+import { connected, launch, openAdmin, openAs } from './harness/browser.mjs';
 import { PATIENCE, ROOT, System, until } from './harness/system.mjs';
 
 const FOLDER = join(ROOT, 'docs/images');
@@ -20,11 +20,18 @@ const VIEWS = [
   { file: 'web-phone.png', colorScheme: 'light', viewport: { width: 390, height: 800 }, deviceScaleFactor: 2 },
 ];
 
+const DASHBOARDS = [
+  { file: 'admin-light.png', colorScheme: 'light', viewport: { width: 1280, height: 1000 } },
+  { file: 'admin-dark.png', colorScheme: 'dark', viewport: { width: 1280, height: 1000 } },
+  { file: 'admin-phone.png', colorScheme: 'light', viewport: { width: 390, height: 800 }, deviceScaleFactor: 2 },
+];
+
 mkdirSync(FOLDER, { recursive: true });
 const [system, browser] = await Promise.all([System.start(), launch()]);
 try {
   await send();
   for (const view of VIEWS) await take(view);
+  await takeDashboards();
 } finally {
   await browser.close();
   await system.stop();
@@ -71,4 +78,33 @@ async function take({ file, ...options }) {
     body: JSON.stringify(read),
   });
   await context.close();
+}
+
+/** Under a load that comes and goes, watched for a minute. */
+async function takeDashboards() {
+  const pages = [];
+  for (const { file, ...options } of DASHBOARDS) {
+    const context = await browser.newContext({ reducedMotion: 'reduce', ...options });
+    context.setDefaultTimeout(PATIENCE);
+    pages.push({ file, page: await openAdmin(context, system) });
+  }
+  const users = await Promise.all([42, 50, 51].map(async (user) => {
+    const context = await browser.newContext();
+    return openAs(context, system, user);
+  }));
+  await Promise.all([...pages.map(({ page }) => page), ...users].map(connected));
+  const began = Date.now();
+  for (let sent = 0; Date.now() - began < 60_000; sent++) {
+    const wave = 6 + 5 * Math.sin((Date.now() - began) / 6_000);
+    await Promise.all([42, 50, 51].flatMap((user) => Array.from({ length: Math.ceil(wave / 3) }, (_, n) => system.completed(user, 1000 + sent * 10 + n))));
+    await new Promise((resolve) => setTimeout(resolve, 90 + Math.random() * 40));
+  }
+  for (const { file, page } of pages) {
+    await page.bringToFront();
+    await page.locator('#log-form').getByRole('button').click();
+    await page.evaluate(() => scrollTo(0, 0));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await page.screenshot({ path: join(FOLDER, file) });
+    console.log(`docs/images/${file}`);
+  }
 }

@@ -9,7 +9,7 @@ use super::{Denied, Entrance, Principal, Refusal};
 use crate::http::{ApiError, Kind};
 
 /// The role of operators.
-const ADMIN: &str = "Admin";
+pub(crate) const ADMIN: &str = "Admin";
 
 /// The verified bearer of `Authorization: Bearer`. REST takes a token nowhere
 /// else: an address with a token in it ends in logs and histories.

@@ -17,6 +17,7 @@ mod hub_gate;
 mod network;
 mod mint;
 
+pub(crate) use caller::ADMIN;
 pub use caller::{Admin, Caller};
 pub use claims::Principal;
 pub use denials::{Denials, Denied};

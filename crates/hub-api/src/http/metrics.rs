@@ -54,6 +54,11 @@ impl Scrape {
         }
     }
 
+    /// The figures as Prometheus reads them.
+    pub(crate) async fn text(&self, state: &AppState) -> String {
+        self.metrics.text(self.standing(state).await)
+    }
+
     async fn standing(&self, state: &AppState) -> Standing {
         let redis = state.delivery.nodes().redis();
         Standing {
@@ -138,8 +143,7 @@ impl FromRequestParts<AppState> for Scraper {
     )
 )]
 pub(crate) async fn metrics(_: Scraper, State(state): State<AppState>) -> Response {
-    let standing = state.scrape.standing(&state).await;
-    let mut response = state.scrape.metrics.text(standing).into_response();
+    let mut response = state.scrape.text(&state).await.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     response

@@ -59,12 +59,14 @@ impl Pages {
     }
 }
 
+/// Where pages and their files are.
+pub(super) const ROUTES: [&str; 4] = ["/", "/admin", "/try", "/assets/{file}"];
+
 pub(super) fn routes(pages: Pages) -> Router {
-    Router::new()
-        .route("/", get(serve))
-        .route("/try", get(serve))
-        .route("/assets/{file}", get(serve))
-        .with_state(pages)
+    let router = ROUTES
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, get(serve)));
+    router.with_state(pages)
 }
 
 async fn serve(State(Pages(pages)): State<Pages>, request: Request) -> Response {

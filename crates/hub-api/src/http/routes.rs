@@ -13,7 +13,11 @@ use super::{
     openapi::{self, Rendered},
     pages::{self, Pages},
 };
-use crate::{auth::hub_gate, hub::plant_analysis, switches::switch_gate};
+use crate::{
+    auth::hub_gate,
+    hub::{operations, plant_analysis},
+    switches::switch_gate,
+};
 
 /// Routers of the listeners.
 #[derive(Debug)]
@@ -40,6 +44,12 @@ fn rest() -> OpenApiRouter<AppState> {
         .routes(routes!(notifications::acknowledge::acknowledge))
         .routes(routes!(notifications::unread_count::unread_count))
         .routes(routes!(admin::notification_log::notification_log))
+        .routes(routes!(admin::connections::node_connections))
+        .routes(routes!(admin::connections::close_connection))
+        .routes(routes!(
+            admin::connections::admin_connections,
+            admin::connections::admin_close_connections
+        ))
         .routes(routes!(
             admin::switches::switches,
             admin::switches::change_switches
@@ -101,6 +111,7 @@ pub(crate) fn route_table() -> Vec<(&'static str, String)> {
             .filter(|(_, operation)| operation.is_some());
         table.extend(there.map(|(method, _)| (method, path.clone())));
     }
+    table.extend(pages::ROUTES.map(|path| ("GET", path.to_owned())));
     for hub in HUBS {
         table.push(("POST", format!("{hub}/negotiate")));
         table.extend(["GET", "POST", "DELETE"].map(|method| (method, (*hub).to_owned())));
@@ -117,10 +128,15 @@ pub(super) fn hub_route(path: &str) -> Option<&'static str> {
         .copied()
 }
 
-/// Where clients' hubs are mounted.
-const HUBS: &[&str] = &[plant_analysis::PATH];
+/// Where hubs are mounted.
+const HUBS: &[&str] = &[plant_analysis::PATH, operations::PATH];
 /// These, and where they are negotiated.
-const HUB_ROUTES: &[&str] = &["/hubs/plantanalysis", "/hubs/plantanalysis/negotiate"];
+const HUB_ROUTES: &[&str] = &[
+    "/hubs/plantanalysis",
+    "/hubs/plantanalysis/negotiate",
+    "/hubs/admin",
+    "/hubs/admin/negotiate",
+];
 
 /// The OpenAPI document of all routes.
 #[must_use]
@@ -167,6 +183,7 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
     let public = base(public)
         .merge(pages::routes(Pages::new(config.environment)))
         .layer(hub.layer(plant_analysis::PATH))
+        .layer(state.operations.server.layer(operations::PATH))
         .layer(gate)
         .layer(middleware::from_fn_with_state(
             state.switches.clone(),

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 
 use super::{Scrape, finishing::Finishing, health::Health, internal::guard::Guard, memory::Memory};
 use crate::{
-    auth::Entrance, config::Config, delivery::Delivery, images::ImageStore, jobs::ReadyJobs,
-    lifecycle::Shutdown, limits::UserLimits, links::Links, metrics::Metrics, store::Store,
-    switches::Switches,
+    auth::Entrance, config::Config, delivery::Delivery, hub::operations::Operations,
+    images::ImageStore, jobs::ReadyJobs, lifecycle::Shutdown, limits::UserLimits, links::Links,
+    metrics::Metrics, store::Store, switches::Switches,
 };
 
 /// The state of the hub's HTTP side. A clone copies pointers.
@@ -31,6 +31,7 @@ pub struct AppState {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) scrape: Arc<Scrape>,
     pub(crate) switches: Switches,
+    pub(crate) operations: Operations,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -57,5 +58,6 @@ parts! {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     switches: Switches,
+    operations: Operations,
     shutdown: Shutdown,
 }

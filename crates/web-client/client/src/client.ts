@@ -183,6 +183,7 @@ export class PlantAnalysisClient {
     on('ReceiveAnalysisCompleted', (event) => this.#logged(event, () => this.#tell('completed', event)));
     on('ReceiveAnalysisFailed', (event) => this.#logged(event, () => this.#tell('failed', event)));
     on('ReceiveAnalysisProgress', (event) => this.#tell('progress', event));
+    on('ReceiveMaintenanceNotice', (notice) => this.#tell('notice', notice));
     // `Ping` is answered by this event, too; nobody waits for it.
     connection.on('Pong', () => undefined);
     for (const event of events) {

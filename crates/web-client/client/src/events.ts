@@ -9,11 +9,19 @@ export interface Logged {
   readonly sequence: number;
 }
 
+/** A text of the operators for everybody who is connected. */
+export interface MaintenanceNotice {
+  readonly message: string;
+  /** Until when, in words or as a date. */
+  readonly until?: string | null;
+}
+
 /** The events of `/hubs/plantanalysis`, by the names that they have on the wire. */
 export interface HubEvents {
   ReceiveAnalysisCompleted: AnalysisCompleted & Logged;
   ReceiveAnalysisFailed: AnalysisFailed & Logged;
   ReceiveAnalysisProgress: AnalysisProgress;
+  ReceiveMaintenanceNotice: MaintenanceNotice | null;
 }
 
 /** What listeners of a client are told. */
@@ -26,6 +34,8 @@ export interface ClientEvents {
   progress: AnalysisProgress;
   /** An event of another kind of job, one of those that the options name. */
   other: { readonly event: string; readonly payload: unknown };
+  /** Operators have something to say to everybody; null takes it back. */
+  notice: MaintenanceNotice | null;
   /** The state of the connection changed. */
   state: ConnectionState;
   /** The connection is up and everything missed has been told. */

@@ -1,6 +1,7 @@
 /** Who is signed in. The token stays in this browser until it ends, or until signing out. */
 
-const KEY = 'tendril.token';
+/** Operators have a token of their own: both pages may be open beside each other. */
+const KEY = document.documentElement.dataset['role'] === 'Admin' ? 'tendril.admin-token' : 'tendril.token';
 
 export interface Session {
   readonly token: string;

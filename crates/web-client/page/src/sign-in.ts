@@ -47,7 +47,8 @@ export function signIn(message: string | null, signedIn: (session: Session) => v
 }
 
 async function developmentToken(userId: string): Promise<string> {
-  const wanted: DevelopmentTokenRequest = { userId, roles: [] };
+  const role = document.documentElement.dataset['role'];
+  const wanted: DevelopmentTokenRequest = { userId, roles: role ? [role] : [] };
   const response = await fetch('/api/development/token', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },

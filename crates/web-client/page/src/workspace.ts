@@ -13,6 +13,9 @@ import { Unread } from './unread.js';
 import { uploadForm } from './upload-form.js';
 import { gradeOf, isFailed, nameOf, outcomeOf, plural, type Ended } from './words.js';
 
+/** How often the hub is asked while it does not tell by itself, in milliseconds. */
+const POLLED_EVERY = 10_000;
+
 /** Everything of one signed-in user; it lasts until signing out. */
 export class Workspace {
   readonly #session: Session;
@@ -60,7 +63,8 @@ export class Workspace {
     this.#route();
     // "3 minutes ago" grows old.
     const clock = setInterval(() => this.#show(), 30_000);
-    signal.addEventListener('abort', () => clearInterval(clock));
+    const poll = setInterval(() => this.#poll(), POLLED_EVERY);
+    signal.addEventListener('abort', () => [clock, poll].forEach(clearInterval));
   }
 
   async leave(): Promise<void> {
@@ -70,7 +74,7 @@ export class Workspace {
     this.#bell.close();
     this.#list.clear();
     clearToasts();
-    byId('tools').hidden = byId('workspace').hidden = byId('offer').hidden = true;
+    byId('tools').hidden = byId('workspace').hidden = byId('offer').hidden = byId('notice').hidden = true;
     await (await this.#client).stop();
   }
 
@@ -82,6 +86,7 @@ export class Workspace {
     client.on('progress', (step) => this.#analyses.progressed(step));
     client.on('completed', (notification) => this.#ended(notification));
     client.on('failed', (notification) => this.#ended(notification));
+    client.on('notice', (notice) => showText(byId('notice'), notice && [notice.message, notice.until].filter(Boolean).join(' · ')));
     client.on('resumed', () => this.#resumed());
     client.on('gap', () => this.#resumed());
     this.#connected = client;
@@ -151,6 +156,13 @@ export class Workspace {
   /** Another device may have acknowledged, which the hub tells nobody. */
   async #countAgain(): Promise<void> {
     await this.#api.unreadCount().then((count) => this.#unread.told(count)).catch(() => undefined);
+  }
+
+  /** Live updates may be switched off while everything else works. */
+  #poll(): void {
+    if (document.hidden || this.#connected?.state.status === 'connected') return;
+    void this.#analyses.refresh();
+    void this.#countAgain();
   }
 
   #isLookedAt(analysisId: number): boolean {

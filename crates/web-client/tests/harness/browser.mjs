@@ -11,7 +11,12 @@ export function launch() {
   return chromium.launch({
     executablePath: PROGRAM,
     // As root, and in containers, Chromium's own sandbox cannot be made. It only visits the hub.
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    args: [
+      '--no-sandbox',
+      '--disable-dev-shm-usage',
+      // Pages that Playwright gives come from nowhere, and may open no WebSocket to this machine.
+      ...(process.env.PAGES_FROM_DIST ? ['--disable-features=LocalNetworkAccessChecks'] : []),
+    ],
   });
 }
 
@@ -28,6 +33,15 @@ export async function openAs(context, system, user, path = '/') {
     sessionStorage.setItem('signed-in', 'yes');
   }, system.token(user));
   return openPage(context, system, path);
+}
+
+/** Opens the operators' page, signed in. */
+export async function openAdmin(context, system, claims = { role: 'Admin' }) {
+  await context.addInitScript((token) => {
+    if (!sessionStorage.getItem('signed-in-admin')) localStorage.setItem('tendril.admin-token', token);
+    sessionStorage.setItem('signed-in-admin', 'yes');
+  }, system.token(1, claims));
+  return openPage(context, system, '/admin');
 }
 
 /** What goes wrong in the page is in its `faults`. */
@@ -49,8 +63,9 @@ export async function openPage(context, system, path = '/') {
 /** For who works on the pages: npm run build is enough then, the hub need not be built again. */
 async function takePagesFromDist(page) {
   const dist = join(ROOT, 'crates/web-client/dist');
-  await page.route(/^[^?#]*:\d+\/(#.*)?$/, async (route) => {
-    const html = await readFile(join(dist, 'index.html'), 'utf8');
+  await page.route(/^[^?#]*:\d+\/(admin)?(#.*)?$/, async (route) => {
+    const name = route.request().url().includes('/admin') ? 'admin.html' : 'index.html';
+    const html = await readFile(join(dist, name), 'utf8');
     await route.fulfill({ response: await route.fetch(), body: html.replace('data-sign-in="token"', 'data-sign-in="development"') });
   });
   await page.route('**/assets/*', (route) => route.fulfill({ path: join(dist, new URL(route.request().url()).pathname) }));
