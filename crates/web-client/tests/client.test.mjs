@@ -92,6 +92,66 @@ test('a cursor of another log is told as a gap, and what follows comes', async (
   }
 });
 
+test('an event that nobody listens for holds up nothing', async () => {
+  const system = await System.start({ workers: false });
+  try {
+    let kept = null;
+    const cursor = { load: () => kept, save: (now) => (kept = now) };
+    const { client, told, is } = listen(system.url, system.token(42), { cursor });
+    await is('connected');
+    await system.completed(42, 1);
+    await system.notify({ event: 'ReportReady', userId: 42, payload: { reportId: 9 } });
+    await system.completed(42, 3);
+    await until('the last came', () => told.completed.length === 2);
+    assert.deepEqual([client.sequence, kept.sequence], [3, 3]);
+    await client.stop();
+  } finally {
+    await system.stop();
+  }
+});
+
+test('where to begin is asked for until it is told', async () => {
+  const system = await System.start({ workers: false });
+  try {
+    for (const id of [1, 2, 3]) await system.completed(42, id);
+    const api = new PlantAnalysisApi({ url: system.url, token: () => system.token(42) });
+    let asked = 0;
+    const from = async () => {
+      asked += 1;
+      if (asked < 3) throw new Error('The question was lost.');
+      return (await api.unreadCount()).acknowledged + 2;
+    };
+    const { client, told, is } = listen(system.url, system.token(42), { from });
+    await is('connected');
+    assert.equal(asked, 3);
+    assert.ok(told.state.some(({ status }) => status === 'reconnecting'));
+    assert.deepEqual(ids(told.completed), [3]);
+    await client.stop();
+
+    const refused = new PlantAnalysisApi({ url: system.url, token: () => 'no token' });
+    const other = listen(system.url, 'no token', { from: async () => (await refused.unreadCount()).acknowledged });
+    await other.is('unauthorized');
+  } finally {
+    await system.stop();
+  }
+});
+
+test('a connection that ended by a silence is made again soon, and tells the user nothing', async () => {
+  const hub = { SignalR__KeepAliveInterval: '1', SignalR__ConnectionTimeout: '2' };
+  const system = await System.start({ workers: false, hub });
+  try {
+    // The SignalR client pings every 15 seconds, so this hub closes it with an error.
+    const { client, told, is } = listen(system.url, system.token(42));
+    await is('connected');
+    const lost = await until('it was closed', () => told.state.find(({ status }) => status === 'reconnecting'));
+    assert.deepEqual([lost.attempt, lost.reason], [0, null]);
+    await until('it is back', () => told.resumed.length > 1);
+    await client.stop();
+  } finally {
+    await system.stop();
+  }
+});
+
 test('a token that is refused ends the attempts until there is another', async () => {
   const system = await System.start({ workers: false });
   try {

@@ -208,6 +208,19 @@ test('by keyboard alone, and what is refused is said', async () => {
   await tabs.close();
 });
 
+test('tokens as .NET writes them sign in', async () => {
+  const tabs = await context();
+  const page = await openPage(tabs, system);
+  await page.getByText('Sign in with a token').click();
+  await page.getByLabel('Access token').fill(system.token(0, { userId: undefined, nameid: '55', sub: 'somebody else' }));
+  await page.locator('#token-form').getByRole('button').click();
+  await connected(page);
+  assert.equal(await page.locator('#who').innerText(), 'User 55');
+  await system.completed(55, 920);
+  await page.locator('.toast').getByText('Wheat #920').waitFor();
+  await tabs.close();
+});
+
 test('a token that the hub does not accept leads back to signing in', async () => {
   const tabs = await context();
   const page = await openPage(tabs, system);

@@ -7,6 +7,9 @@ import type {
   UnreadCount,
 } from './generated.js';
 
+/** How long a question may take, in milliseconds: what a tunnel swallowed is never answered. */
+const ANSWER_TIMEOUT = 20_000;
+
 /** Where the REST surface is, and who calls it. */
 export interface PlantAnalysisApiOptions {
   /** The deployment, e.g. `https://hub.example`; the page's own where it is missing. */
@@ -85,7 +88,7 @@ export class PlantAnalysisApi {
   }
 
   async #get<Answer>(path: string): Promise<Answer> {
-    return this.#request(this.#url + path, { headers: await this.#authorization() });
+    return this.#request(this.#url + path, { headers: await this.#authorization(), signal: AbortSignal.timeout(ANSWER_TIMEOUT) });
   }
 
   async #authorization(): Promise<Record<string, string>> {
@@ -100,7 +103,9 @@ export class PlantAnalysisApi {
       if ((error as Error).name === 'AbortError') throw error;
       throw new ApiError(0, null);
     }
-    const body: unknown = await response.json().catch(() => null);
+    const body: unknown = await response.json().catch(() => undefined);
+    // Cut off within the answer, or no hub's at all.
+    if (response.ok && body === undefined) throw new ApiError(0, null);
     if (!response.ok) throw refusal(response.status, body, response.headers.get('Retry-After'));
     return body as Answer;
   }

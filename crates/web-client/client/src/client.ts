@@ -6,7 +6,9 @@ import {
   type ILogger,
   LogLevel,
 } from '@microsoft/signalr';
+import { ApiError } from './api.js';
 import { type BackoffOptions, delayBefore } from './backoff.js';
+import { NotingProtocol } from './close-notice.js';
 import type { ConnectionState } from './connection-state.js';
 import { type CursorStore, LogPosition } from './cursor.js';
 import type { ClientEvents, HubEvents, Logged, Unsubscribe } from './events.js';
@@ -21,8 +23,11 @@ export interface PlantAnalysisClientOptions {
   readonly token: () => string | Promise<string>;
   /** Where the position in the log is kept between starts. Without it a start gets `from` on. */
   readonly cursor?: CursorStore;
-  /** The last sequence that the user is known to have, where no cursor is kept. */
-  readonly from?: number;
+  /**
+   * The last sequence that the user is known to have, where no cursor is kept; or what finds it
+   * out, which is asked before the first connection, and again after a while where it fails.
+   */
+  readonly from?: number | (() => Promise<number>);
   /** Names of further events, of other kinds of jobs. */
   readonly events?: readonly string[];
   readonly backoff?: BackoffOptions;
@@ -44,10 +49,7 @@ const RESUME_TIMEOUT = 60_000;
 /** An attempt that is older than this when the network comes back was made without it. */
 const STALE_ATTEMPT = 3_000;
 
-/** The words before the reason with which a hub closes a connection for good. */
-const CLOSED_BY_HUB = 'Server returned an error on close: ';
-
-/** After such a reason an early attempt would only be refused again. */
+/** After a refusal an early attempt would only be refused again. */
 const REFUSED_ATTEMPT = 6;
 
 /**
@@ -57,9 +59,12 @@ const REFUSED_ATTEMPT = 6;
 export class PlantAnalysisClient {
   readonly #options: PlantAnalysisClientOptions;
   readonly #listeners = new Map<keyof ClientEvents, Set<(event: never) => void>>();
-  readonly #position: LogPosition;
+  #position: LogPosition;
+  /** Finds out where the log is to be followed from; null when that is known. */
+  #findStart: (() => Promise<number>) | null = null;
   #state: ConnectionState = { status: 'stopped' };
   #connection: HubConnection | null = null;
+  #protocol = new NotingProtocol();
   #attempt = 0;
   #attemptBegan = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -68,8 +73,11 @@ export class PlantAnalysisClient {
   #run = 0;
 
   constructor(options: PlantAnalysisClientOptions) {
+    const { cursor, from = 0 } = options;
+    const kept = cursor?.load() ?? null;
     this.#options = options;
-    this.#position = new LogPosition(options.cursor?.load() ?? { epoch: null, sequence: options.from ?? 0 });
+    this.#position = new LogPosition(kept ?? { epoch: null, sequence: typeof from === 'number' ? from : 0 });
+    if (!kept && typeof from === 'function') this.#findStart = from;
   }
 
   /** The state of the connection; `on('state', ..)` tells of changes. */
@@ -157,6 +165,9 @@ export class PlantAnalysisClient {
     this.#connection = connection;
     this.#attemptBegan = Date.now();
     try {
+      await this.#startIsKnown();
+      if (!isCurrent()) return;
+      this.#position.connecting();
       await inTime(connection.start(), START_TIMEOUT);
       // At once: a client that waits is taken for one that knows nothing of `Resume`.
       const resume = connection.invoke<Resumed>('Resume', this.#position.argument);
@@ -171,9 +182,20 @@ export class PlantAnalysisClient {
     }
   }
 
+  async #startIsKnown(): Promise<void> {
+    const find = this.#findStart;
+    if (!find) return;
+    const sequence = await inTime(find(), START_TIMEOUT);
+    // An attempt that was given up may be answered after all.
+    if (this.#findStart === find) this.#position = new LogPosition({ epoch: null, sequence });
+    this.#findStart = null;
+  }
+
   #build(): HubConnection {
     const { url = '', token, http, logger = LogLevel.None, events = [] } = this.#options;
+    this.#protocol = new NotingProtocol();
     const connection = new HubConnectionBuilder()
+      .withHubProtocol(this.#protocol)
       .withUrl(`${url.replace(/\/+$/, '')}/hubs/plantanalysis`, { ...http, accessTokenFactory: token })
       .configureLogging(logger as ILogger)
       .build();
@@ -211,15 +233,13 @@ export class PlantAnalysisClient {
 
   #lost(run: number, error: unknown): void {
     this.#connection = null;
-    const message = error instanceof Error ? error.message : '';
-    if (message.includes("Status code '401'")) {
+    if (isUnauthorized(error)) {
       this.#run += 1;
       this.#tellState({ status: 'unauthorized' });
       return;
     }
-    const at = message.indexOf(CLOSED_BY_HUB);
-    const reason = at < 0 ? null : message.slice(at + CLOSED_BY_HUB.length).replace(/^Error: /, '');
-    if (reason !== null) this.#attempt = Math.max(this.#attempt, REFUSED_ATTEMPT);
+    const { reason, refused } = this.#protocol.notice ?? { reason: null, refused: false };
+    if (refused) this.#attempt = Math.max(this.#attempt, REFUSED_ATTEMPT);
     const delay = delayBefore(this.#attempt + 1, this.#options.backoff);
     const nextTry = new Date(Date.now() + delay);
     this.#timer = setTimeout(() => void this.#connect(run), delay);
@@ -284,6 +304,12 @@ export class PlantAnalysisClient {
       }
     }
   }
+}
+
+/** The SignalR client gives the status of a refused negotiation in words only. */
+function isUnauthorized(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status === 401;
+  return error instanceof Error && error.message.includes("Status code '401'");
 }
 
 async function inTime<Value>(promise: Promise<Value>, milliseconds: number): Promise<Value> {

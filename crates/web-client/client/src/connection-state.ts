@@ -11,7 +11,7 @@ export type ConnectionState =
       readonly status: 'reconnecting';
       readonly attempt: number;
       readonly nextTry: Date | null;
-      /** What the hub said when it closed the connection for good, e.g. that there are too many. */
+      /** What the hub said for the user when it closed the connection, e.g. that there are too many. */
       readonly reason: string | null;
     }
   /** This device has no network. It is tried all the same, and at once when the network is back. */

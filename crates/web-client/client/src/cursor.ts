@@ -42,13 +42,15 @@ function isCursor(value: unknown): value is Cursor {
 /**
  * Which entries of the log this client has: it tells repeats from news.
  *
- * Entries may come before `Resume` was answered, and then with holes: what another device has
- * confirmed is left out. So the position moves only over what came without a hole, or was told
- * by `Resume`; what lies beyond is remembered by itself.
+ * Before `Resume` was answered entries may come with holes: what another device has confirmed is
+ * left out. So the position moves only over what came without a hole, or was told by `Resume`;
+ * what lies beyond is remembered by itself. After the answer everything comes in order, and a
+ * hole is an entry of a kind that nobody listens for.
  */
 export class LogPosition {
   #epoch: string | null;
   #sequence: number;
+  #inOrder = false;
   #beyond = new Set<number>();
 
   constructor(start: Cursor = { epoch: null, sequence: 0 }) {
@@ -65,23 +67,33 @@ export class LogPosition {
     return this.#epoch === null ? this.#sequence : `${this.#epoch}:${this.#sequence}`;
   }
 
+  /** What comes now comes over a connection on which `Resume` was not answered yet. */
+  connecting(): void {
+    this.#inOrder = false;
+  }
+
   /** Takes note of an entry; false when it is here already. */
   take(sequence: number): boolean {
     if (sequence <= this.#sequence || this.#beyond.has(sequence)) return false;
+    if (this.#inOrder) {
+      this.#sequence = sequence;
+      return true;
+    }
     this.#beyond.add(sequence);
     while (this.#beyond.delete(this.#sequence + 1)) this.#sequence += 1;
     return true;
   }
 
   /**
-   * Takes note of what `Resume` answered: everything up to `to` has come. After an incomplete
-   * one the sequences may be those of another log, so what was remembered is forgotten.
+   * Takes note of what `Resume` answered: everything up to `to` has come, and what came beyond
+   * came after it and in order. After an incomplete one the sequences may be those of another
+   * log, so what was remembered is forgotten.
    */
   resumed({ epoch, to, complete }: Resumed): void {
-    this.#sequence = complete ? Math.max(this.#sequence, to) : to;
-    if (!complete) this.#beyond.clear();
+    const beyond = complete ? [...this.#beyond] : [];
+    this.#sequence = beyond.reduce((last, each) => Math.max(last, each), complete ? Math.max(this.#sequence, to) : to);
+    this.#beyond.clear();
     this.#epoch = epoch;
-    for (const sequence of this.#beyond) if (sequence <= this.#sequence) this.#beyond.delete(sequence);
-    while (this.#beyond.delete(this.#sequence + 1)) this.#sequence += 1;
+    this.#inOrder = true;
   }
 }

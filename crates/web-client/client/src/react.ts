@@ -24,15 +24,22 @@ export interface PlantAnalysis {
 
 /** Further wishes of a component. */
 export interface UsePlantAnalysisOptions extends PlantAnalysisClientOptions {
+  /** Whose token it is. Another user has another log, so that the position in this one says nothing there. */
+  readonly user: string | number;
   /** Called for each analysis that ends, e.g. to show a toast. */
   readonly onEnded?: (notification: (AnalysisCompleted | AnalysisFailed) & Logged) => void;
   /** Called when what was missed cannot be told: load your own state anew. */
   readonly onGap?: () => void;
 }
 
+type Heard = Pick<PlantAnalysis, 'notifications' | 'progress'>;
+
+const NOTHING: Heard = { notifications: [], progress: new Map() };
+
 /**
- * Connects while the component is mounted. A change of `url` connects anew; the other options
- * are read when they are needed, so they may be written in place.
+ * Connects while the component is mounted. A change of `url` or `user` connects anew and forgets
+ * what was heard, with the `cursor`, `from`, `events` and the rest as they are then. `token`,
+ * `onEnded` and `onGap` are read when they are needed, so they may be written in place.
  */
 export function usePlantAnalysis(options: UsePlantAnalysisOptions): PlantAnalysis {
   const latest = useRef(options);
@@ -42,10 +49,11 @@ export function usePlantAnalysis(options: UsePlantAnalysisOptions): PlantAnalysi
   const client = useMemo(
     () => new PlantAnalysisClient({ ...options, token: () => latest.current.token() }),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the other options do not change a client
-    [options.url],
+    [options.url, options.user],
   );
-  const [notifications, setNotifications] = useState<PlantAnalysis['notifications']>([]);
-  const [progress, setProgress] = useState<PlantAnalysis['progress']>(new Map());
+  const [kept, setKept] = useState({ of: client, heard: NOTHING });
+  // What another user's client heard is not shown for a moment, either.
+  const { notifications, progress } = kept.of === client ? kept.heard : NOTHING;
   const connection = useSyncExternalStore(
     (changed) => client.on('state', changed),
     () => client.state,
@@ -53,15 +61,19 @@ export function usePlantAnalysis(options: UsePlantAnalysisOptions): PlantAnalysi
   );
 
   useEffect(() => {
+    const hear = (change: (heard: Heard) => Heard) =>
+      setKept(({ of, heard }) => ({ of: client, heard: change(of === client ? heard : NOTHING) }));
     const ended = (notification: (AnalysisCompleted | AnalysisFailed) & Logged) => {
-      setNotifications((all) => [notification, ...all]);
-      setProgress((all) => without(all, notification.analysisId));
+      hear(({ notifications, progress }) => ({
+        notifications: [notification, ...notifications],
+        progress: without(progress, notification.analysisId),
+      }));
       latest.current.onEnded?.(notification);
     };
     const unsubscribe = [
       client.on('completed', ended),
       client.on('failed', ended),
-      client.on('progress', (step) => setProgress((all) => new Map(all).set(step.analysisId, step))),
+      client.on('progress', (step) => hear((heard) => ({ ...heard, progress: new Map(heard.progress).set(step.analysisId, step) }))),
       client.on('gap', () => latest.current.onGap?.()),
     ];
     client.start();

@@ -11,6 +11,8 @@ export class Analyses {
   readonly #byId = new Map<number, Analysis>();
   #nextBefore: number | null = null;
   #loaded = false;
+  /** Ended while the log was followed up: loaded once that is done. */
+  readonly #late = new Set<number>();
 
   constructor(api: PlantAnalysisApi, changed: () => void, failed: (error: Error | null) => void) {
     this.#api = api;
@@ -30,6 +32,11 @@ export class Analyses {
     return this.#nextBefore !== null;
   }
 
+  /** Whether the start, or what ended since, left something to be loaded. */
+  get isStale(): boolean {
+    return !this.#loaded || this.#late.size > 0;
+  }
+
   get(id: number): Analysis | undefined {
     return this.#byId.get(id);
   }
@@ -37,11 +44,16 @@ export class Analyses {
   /** Loads the newest ones, at the start and after a gap. */
   refresh(): Promise<void> {
     return this.#try(async () => {
+      const late = [...this.#late];
       const page = await this.#api.analyses(PAGE);
       // Older pages that were loaded stay; only the first may tell where they end.
       if (!this.#loaded) this.#nextBefore = page.nextBefore ?? null;
       this.#loaded = true;
       for (const analysis of page.items) this.#put(analysis);
+      for (const id of late) {
+        this.#late.delete(id);
+        if (this.#byId.has(id) && !page.items.some(({ analysisId }) => analysisId === id)) void this.load(id);
+      }
     });
   }
 
@@ -80,14 +92,15 @@ export class Analyses {
     this.#changed();
   }
 
-  /** Shows the outcome at once; what the notification does not carry is loaded. */
-  ended(notification: Ended): void {
+  /** Shows the outcome at once; what the notification does not carry is loaded, or with the next `refresh`. */
+  ended(notification: Ended, loadNow: boolean): void {
     const known = this.#byId.get(notification.analysisId);
     if (known) {
       this.#byId.set(known.analysisId, { ...known, status: notification.status, progress: null });
       this.#changed();
     }
-    void this.load(notification.analysisId);
+    if (loadNow) void this.load(notification.analysisId);
+    else this.#late.add(notification.analysisId);
   }
 
   #put(analysis: Analysis): void {

@@ -5,17 +5,34 @@ import { ago, isFailed, nameOf, outcomeOf, type Ended } from './words.js';
 
 const TITLE = 'Tendril';
 
-/** The bell with its badge, the list behind it, and the count in the page's title. */
+/** So many are listed. */
+const LISTED = 30;
+
+interface Row {
+  readonly item: HTMLLIElement;
+  readonly link: HTMLAnchorElement;
+  shown: string;
+}
+
+/**
+ * The bell with its badge, the list behind it, and the count in the page's title. Rows are changed
+ * in place, so that the focus stays.
+ */
 export class BellView {
   readonly #unread: Unread;
   readonly #desktop: Desktop;
+  readonly #rows = new Map<number, Row>();
 
   constructor(unread: Unread, desktop: Desktop, signal: AbortSignal) {
     this.#unread = unread;
     this.#desktop = desktop;
     const [bell, panel] = [byId('bell'), byId('panel')];
     bell.addEventListener('click', () => this.#open(panel.hidden === true), { signal });
-    byId('mark-read').addEventListener('click', () => unread.seeAll(), { signal });
+    byId('mark-read').addEventListener('click', () => {
+      unread.seeAll();
+      // The button is gone now.
+      bell.focus();
+    }, { signal });
     byId('desktop-on').addEventListener('click', async () => { await desktop.ask(); this.#showOffer(); }, { signal });
     panel.addEventListener('click', ({ target }) => (target as Element).closest('a') && this.#open(false), { signal });
     document.addEventListener('keydown', ({ key }) => {
@@ -34,7 +51,7 @@ export class BellView {
     byId('bell-text').textContent = count === 0 ? 'Notifications' : `Notifications, ${count} unread`;
     byId('mark-read').hidden = count === 0;
     byId('no-entries').hidden = entries.length > 0;
-    byId('entries').replaceChildren(...entries.slice(0, 30).map((entry) => el('li', {}, this.#entry(entry))));
+    this.#list(entries.slice(0, LISTED));
     document.title = count === 0 ? TITLE : `(${count}) ${TITLE}`;
     // Where the page is installed as an application, its icon has a badge, too.
     if ('setAppBadge' in navigator) void navigator.setAppBadge(count).catch(() => undefined);
@@ -42,6 +59,7 @@ export class BellView {
 
   close(): void {
     this.#open(false);
+    this.#list([]);
     document.title = TITLE;
   }
 
@@ -51,12 +69,38 @@ export class BellView {
     if (open) this.#showOffer();
   }
 
-  #entry(entry: Ended): HTMLElement {
+  #list(entries: readonly Ended[]): void {
+    const list = byId('entries');
+    for (const [sequence, { item }] of this.#rows) {
+      if (entries.some((entry) => entry.sequence === sequence)) continue;
+      item.remove();
+      this.#rows.delete(sequence);
+    }
+    entries.forEach((entry, index) => {
+      const row = this.#rows.get(entry.sequence) ?? this.#add(entry);
+      this.#fill(row, entry);
+      if (list.children[index] !== row.item) list.insertBefore(row.item, list.children[index] ?? null);
+    });
+  }
+
+  #add({ sequence, analysisId }: Ended): Row {
+    const link = el('a', { href: `#analysis/${analysisId}` });
+    const row = { item: el('li', {}, link), link, shown: '' };
+    this.#rows.set(sequence, row);
+    return row;
+  }
+
+  #fill(row: Row, entry: Ended): void {
     const unread = this.#unread.isUnread(entry.sequence);
-    const when = ago(isFailed(entry) ? entry.timestamp : entry.completedAt);
-    return el('a', { class: unread ? 'entry unread' : 'entry', href: `#analysis/${entry.analysisId}` },
-      el('strong', {}, unread && el('span', { class: 'visually-hidden' }, 'Unread: '), nameOf(entry)),
-      el('span', {}, `${outcomeOf(entry)} · ${when}`));
+    const name = nameOf(entry);
+    const outcome = `${outcomeOf(entry)} · ${ago(isFailed(entry) ? entry.timestamp : entry.completedAt)}`;
+    const shown = JSON.stringify([unread, name, outcome]);
+    if (row.shown === shown) return;
+    row.shown = shown;
+    row.link.className = unread ? 'entry unread' : 'entry';
+    row.link.replaceChildren(
+      el('strong', {}, unread && el('span', { class: 'visually-hidden' }, 'Unread: '), name),
+      el('span', {}, outcome));
   }
 
   #showOffer(): void {

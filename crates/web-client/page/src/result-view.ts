@@ -9,6 +9,8 @@ export class ResultView {
   #shown = '';
   #side: 'symptoms' | 'photo' = 'symptoms';
   #id: number | null = null;
+  /** One for all results: the focus may be on it while they change. */
+  readonly #back = el('a', { class: 'back', href: '#' }, '‹ All analyses');
 
   show(analysis: Analysis | null, selected: number | null): void {
     const section = byId('detail');
@@ -24,7 +26,8 @@ export class ResultView {
     }
     const card = el('div', { class: 'card' }, this.#picture(analysis), el('div', { class: 'finding' }, ...body(analysis)));
     const side = section.contains(document.activeElement) && document.activeElement?.hasAttribute('data-side');
-    section.replaceChildren(el('a', { class: 'back', href: '#' }, '‹ All analyses'), card);
+    if (section.firstElementChild === this.#back) section.lastElementChild?.replaceWith(card);
+    else section.replaceChildren(this.#back, card);
     // The button that was pressed was made anew.
     if (side) section.querySelector<HTMLElement>(`[data-side=${this.#side}]`)?.focus();
   }

@@ -16,11 +16,12 @@ export function read(token: string): Session | null {
   if (!payload || !signature) return null;
   try {
     const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+    // The claims that the hub reads, in its order; `nameid` is .NET's short name for the URI.
     const claims = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
-    const user = claims['userId'] ?? claims[NAME_IDENTIFIER] ?? claims['sub'];
+    const user = claims['userId'] ?? claims[NAME_IDENTIFIER] ?? claims['nameid'] ?? claims['sub'];
     const expiresAt = typeof claims['exp'] === 'number' ? new Date(claims['exp'] * 1000) : null;
     if (user === undefined || (expiresAt && expiresAt.getTime() <= Date.now())) return null;
-    const roles = [claims['role'], claims['roles']].flat().filter((role) => typeof role === 'string');
+    const roles = [claims['role'], claims['roles'], claims[ROLE]].flat().filter((role) => typeof role === 'string');
     return { token: token.trim(), user: String(user), roles, expiresAt };
   } catch {
     return null;
@@ -28,6 +29,7 @@ export function read(token: string): Session | null {
 }
 
 const NAME_IDENTIFIER = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier';
+const ROLE = 'http://schemas.microsoft.com/ws/2008/06/identity/claims/role';
 
 export function load(): Session | null {
   const token = localStorage.getItem(KEY);

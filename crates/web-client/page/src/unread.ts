@@ -1,7 +1,7 @@
 import type { UnreadCount } from 'tendril-client';
 import type { Ended } from './words.js';
 
-/** At most so many entries of the log are asked for at the start. */
+/** At most so many entries are kept here. */
 const SHOWN = 100;
 
 /**
@@ -11,14 +11,19 @@ const SHOWN = 100;
 export class Unread {
   readonly #changed: () => void;
   readonly #acknowledge: (sequence: number) => void;
+  readonly #position: () => number;
   readonly #entries = new Map<number, Ended>();
   readonly #seen = new Set<number>();
   #acknowledged = 0;
   #head = 0;
+  /** Up to here there may have been entries that are not kept. */
+  #dropped = 0;
 
-  constructor(changed: () => void, acknowledge: (sequence: number) => void) {
+  /** `position` tells up to where all entries that are shown here have come. */
+  constructor(changed: () => void, acknowledge: (sequence: number) => void, position: () => number) {
     this.#changed = changed;
     this.#acknowledge = acknowledge;
+    this.#position = position;
   }
 
   get count(): number {
@@ -42,18 +47,28 @@ export class Unread {
     return [...this.#entries.values()].some((entry) => entry.analysisId === analysisId && this.isUnread(entry.sequence));
   }
 
-  /** Takes what the hub says; returns the sequence after which entries are wanted. */
+  /**
+   * Takes what the hub says; returns the sequence after which entries are wanted. That is never
+   * more than what was seen: the hub takes what is not asked for as delivered, to every device.
+   */
   told({ unread, acknowledged }: UnreadCount): number {
     this.#head = Math.max(this.#head, acknowledged + unread);
     this.readElsewhere(acknowledged);
-    return Math.max(acknowledged, this.#head - SHOWN);
+    return acknowledged;
+  }
+
+  /** Entries up to `head` were not told; gives the sequence after which they are worth loading. */
+  gap(head: number): number {
+    this.#head = Math.max(this.#head, head);
+    this.#dropped = Math.max(this.#dropped, head);
+    this.#changed();
+    return Math.max(0, head - SHOWN);
   }
 
   add(entry: Ended): void {
     this.#entries.set(entry.sequence, entry);
     this.#head = Math.max(this.#head, entry.sequence);
-    const oldest = Math.min(...this.#entries.keys());
-    if (this.#entries.size > SHOWN) this.#entries.delete(oldest);
+    if (this.#entries.size > SHOWN) this.#drop(Math.min(...this.#entries.keys()));
     this.#changed();
   }
 
@@ -63,7 +78,9 @@ export class Unread {
       if (id === analysisId && this.isUnread(sequence)) this.#seen.add(sequence);
     }
     let upTo = this.#acknowledged;
-    while (this.#seen.has(upTo + 1)) upTo += 1;
+    for (let each = upTo + 1; this.#seen.has(each) || this.#isOfAnotherKind(each); each += 1) {
+      if (this.#seen.has(each)) upTo = each;
+    }
     if (upTo > this.#acknowledged) this.#acknowledge(upTo);
     this.#moveTo(upTo);
   }
@@ -77,6 +94,16 @@ export class Unread {
   readElsewhere(acknowledged: number): void {
     this.#head = Math.max(this.#head, acknowledged);
     this.#moveTo(Math.max(acknowledged, this.#acknowledged));
+  }
+
+  /** Sequences of other kinds of jobs are told nowhere on this page. */
+  #isOfAnotherKind(sequence: number): boolean {
+    return sequence > this.#dropped && sequence <= this.#position() && !this.#entries.has(sequence);
+  }
+
+  #drop(sequence: number): void {
+    if (this.isUnread(sequence)) this.#dropped = Math.max(this.#dropped, sequence);
+    this.#entries.delete(sequence);
   }
 
   #moveTo(acknowledged: number): void {

@@ -20,7 +20,7 @@ const POLLED_EVERY = 10_000;
 export class Workspace {
   readonly #session: Session;
   readonly #api: PlantAnalysisApi;
-  readonly #client: Promise<PlantAnalysisClient>;
+  readonly #client: PlantAnalysisClient;
   readonly #analyses: Analyses;
   readonly #unread: Unread;
   readonly #tabs: Tabs;
@@ -30,9 +30,10 @@ export class Workspace {
   readonly #result = new ResultView();
   readonly #gone = new AbortController();
   readonly #leaveForm: () => void;
-  #connected: PlantAnalysisClient | null = null;
   /** What came before the first catch-up was complete is not news: one sentence tells of it. */
   #caughtUp = false;
+  /** Set while many entries may come at once: they are drawn together. */
+  #drawsLater = false;
   #toAcknowledge = 0;
 
   constructor(session: Session, refused: () => void) {
@@ -42,7 +43,7 @@ export class Workspace {
     this.#session = session;
     this.#api = new PlantAnalysisApi({ token });
     this.#analyses = new Analyses(this.#api, () => this.#show(), (error) => showText(byId('list-error'), error?.message ?? null));
-    this.#unread = new Unread(() => this.#show(), (sequence) => this.#acknowledge(sequence));
+    this.#unread = new Unread(() => this.#show(), (sequence) => this.#acknowledge(sequence), () => this.#client.sequence);
     this.#tabs = new Tabs(session.user, (news) => {
       if (news.kind === 'read') this.#unread.readElsewhere(news.acknowledged);
       else void this.#analyses.load(news.analysisId);
@@ -51,7 +52,7 @@ export class Workspace {
     this.#leaveForm = uploadForm(this.#api, (id, crop) => this.#sent(id, crop));
     addEventListener('hashchange', () => this.#route(), { signal });
     byId('older').addEventListener('click', () => void this.#analyses.older(), { signal });
-    byId('connection-retry').addEventListener('click', () => this.#connected?.retryNow(), { signal });
+    byId('connection-retry').addEventListener('click', () => this.#client.retryNow(), { signal });
     byId('offer-yes').addEventListener('click', () => { byId('offer').hidden = true; void this.#desktop.ask(); }, { signal });
     byId('offer-no').addEventListener('click', () => { byId('offer').hidden = true; this.#desktop.decline(); }, { signal });
     document.addEventListener('visibilitychange', () => this.#lookedAt(), { signal });
@@ -59,10 +60,14 @@ export class Workspace {
     byId('tools').hidden = byId('workspace').hidden = false;
     showConnection({ status: 'connecting' });
     void this.#analyses.refresh();
-    this.#client = this.#connect(token, refused);
+    this.#client = this.#listen(token, refused);
+    this.#client.start();
     this.#route();
     // "3 minutes ago" grows old.
-    const clock = setInterval(() => this.#show(), 30_000);
+    const clock = setInterval(() => {
+      this.#show();
+      if (this.#analyses.isStale) void this.#analyses.refresh();
+    }, 30_000);
     const poll = setInterval(() => this.#poll(), POLLED_EVERY);
     signal.addEventListener('abort', () => [clock, poll].forEach(clearInterval));
   }
@@ -75,12 +80,12 @@ export class Workspace {
     this.#list.clear();
     clearToasts();
     byId('tools').hidden = byId('workspace').hidden = byId('offer').hidden = byId('notice').hidden = true;
-    await (await this.#client).stop();
+    await this.#client.stop();
   }
 
-  async #connect(token: () => string, refused: () => void): Promise<PlantAnalysisClient> {
+  #listen(token: () => string, refused: () => void): PlantAnalysisClient {
     // Entries that the user has seen elsewhere are not asked for.
-    const from = await this.#api.unreadCount().then((count) => this.#unread.told(count)).catch(() => 0);
+    const from = async () => this.#unread.told(await this.#api.unreadCount());
     const client = new PlantAnalysisClient({ token, from });
     client.on('state', (state) => this.#stateIs(state, refused));
     client.on('progress', (step) => this.#analyses.progressed(step));
@@ -88,23 +93,25 @@ export class Workspace {
     client.on('failed', (notification) => this.#ended(notification));
     client.on('notice', (notice) => showText(byId('notice'), notice && [notice.message, notice.until].filter(Boolean).join(' · ')));
     client.on('resumed', () => this.#resumed());
-    client.on('gap', () => this.#resumed());
-    this.#connected = client;
-    if (!this.#gone.signal.aborted) client.start();
+    client.on('gap', ({ to }) => {
+      void this.#loadNewest(this.#unread.gap(to));
+      this.#resumed();
+    });
     return client;
   }
 
   #stateIs(state: ConnectionState, refused: () => void): void {
     if (this.#gone.signal.aborted) return;
     showConnection(state);
+    this.#show();
     if (state.status === 'unauthorized') refused();
   }
 
   #resumed(): void {
     if (this.#toAcknowledge > 0) this.#acknowledge(this.#toAcknowledge);
+    if (this.#caughtUp || this.#analyses.isStale) void this.#analyses.refresh();
     if (this.#caughtUp) {
       // Progress, and what other tabs sent meanwhile, is in no log.
-      void this.#analyses.refresh();
       void this.#countAgain();
       return;
     }
@@ -113,10 +120,21 @@ export class Workspace {
     if (count > 0) toast({ title: 'While you were away', text: `${plural(count, 'new notification')}. The bell has them.` });
   }
 
+  /** The hub does not tell what is from before the log that it keeps. */
+  async #loadNewest(after: number): Promise<void> {
+    const page = await this.#api.notifications(after, 100).catch(() => null);
+    for (const { event, payload } of page?.items ?? []) {
+      if (event === 'ReceiveAnalysisCompleted' || event === 'ReceiveAnalysisFailed') this.#unread.add(payload as Ended);
+    }
+  }
+
   #ended(notification: Ended): void {
+    const isLive = this.#client.state.status === 'connected';
+    this.#drawsLater = !isLive;
     this.#unread.add(notification);
-    this.#analyses.ended(notification);
+    this.#analyses.ended(notification, isLive);
     if (this.#isLookedAt(notification.analysisId)) this.#unread.see(notification.analysisId);
+    this.#drawsLater = false;
     if (!this.#caughtUp) return;
     const grade = isFailed(notification) || notification.overallHealthScore == null ? undefined : gradeOf(notification.overallHealthScore);
     toast({
@@ -141,7 +159,7 @@ export class Workspace {
     this.#toAcknowledge = Math.max(this.#toAcknowledge, sequence);
     this.#tabs.tell({ kind: 'read', acknowledged: sequence });
     // While there is no connection it waits for the next one.
-    this.#connected?.acknowledge(sequence).then(() => {
+    this.#client.acknowledge(sequence).then(() => {
       if (this.#toAcknowledge <= sequence) this.#toAcknowledge = 0;
     }, () => undefined);
   }
@@ -160,7 +178,7 @@ export class Workspace {
 
   /** Live updates may be switched off while everything else works. */
   #poll(): void {
-    if (document.hidden || this.#connected?.state.status === 'connected') return;
+    if (document.hidden || this.#client.state.status === 'connected') return;
     void this.#analyses.refresh();
     void this.#countAgain();
   }
@@ -185,7 +203,7 @@ export class Workspace {
   }
 
   #show(): void {
-    if (this.#gone.signal.aborted) return;
+    if (this.#gone.signal.aborted || this.#drawsLater) return;
     const selected = selectedAnalysis();
     if (this.#analyses.isLoaded || this.#analyses.all.length > 0) {
       this.#list.show(this.#analyses.all, selected, (id) => this.#unread.hasUnread(id));

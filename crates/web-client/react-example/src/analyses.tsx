@@ -2,10 +2,17 @@ import { type ChangeEvent, useMemo, useState } from 'react';
 import { type ConnectionState, PlantAnalysisApi } from 'tendril-client';
 import { usePlantAnalysis } from 'tendril-client/react';
 
+/** Where the hub is and who asks. */
+export interface Session {
+  readonly url: string;
+  readonly user: string;
+  readonly token: string;
+}
+
 /** Sends photos, and shows what becomes of them. */
-export function Analyses({ url, token }: { url: string; token: string }) {
+export function Analyses({ url, user, token }: Session) {
   const api = useMemo(() => new PlantAnalysisApi({ url, token: () => token }), [url, token]);
-  const { connection, notifications, progress, acknowledge, retryNow } = usePlantAnalysis({ url, token: () => token });
+  const { connection, notifications, progress, acknowledge, retryNow } = usePlantAnalysis({ url, user, token: () => token });
   const [error, setError] = useState<string | null>(null);
 
   async function send({ target }: ChangeEvent<HTMLInputElement>) {

@@ -1,14 +1,14 @@
 import { type FormEvent, useState } from 'react';
-import { Analyses } from './analyses.js';
+import { Analyses, type Session } from './analyses.js';
 
-/** Where the hub is and who asks; an application has these from its own sign-in. */
+/** Asks for what an application has from its own sign-in. */
 export function App() {
-  const [session, setSession] = useState<{ url: string; token: string } | null>(null);
+  const [session, setSession] = useState<Session | null>(null);
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    setSession({ url: String(form.get('url')), token: String(form.get('token')) });
+    setSession({ url: String(form.get('url')), user: String(form.get('user')), token: String(form.get('token')) });
   }
 
   return (
@@ -20,6 +20,9 @@ export function App() {
         <form onSubmit={submit}>
           <label>
             Hub <input name="url" type="url" defaultValue="http://localhost:8080" required />
+          </label>
+          <label>
+            User <input name="user" required />
           </label>
           <label>
             Token <input name="token" required />
