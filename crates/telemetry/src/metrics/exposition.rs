@@ -176,8 +176,6 @@ impl Writer<'_> {
         help: &str,
         kind: MetricType,
     ) -> Result<MetricEncoder<'s>, fmt::Error> {
-        // The encoder puts a full stop behind the text.
-        let help = help.trim_end_matches('.');
         self.encoder.encode_descriptor(name, help, None, kind)
     }
 }
