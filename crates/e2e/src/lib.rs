@@ -17,6 +17,7 @@ pub mod clients;
 pub mod balancer;
 pub mod chaos_proxy;
 pub mod webhook;
+pub mod collector;
 pub mod log_check;
 pub mod faults;
 
@@ -24,6 +25,7 @@ pub use api::Api;
 pub use balancer::Balancer;
 pub use chaos_proxy::ChaosProxy;
 pub use clients::{Client, Clients, ConnectionOptions};
+pub use collector::{CollectedSpan, Collector};
 pub use service::Service;
 pub use set::{Parts, Set};
 pub use system::{System, SystemOptions};

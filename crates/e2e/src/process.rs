@@ -35,6 +35,8 @@ pub enum Signal {
     Stop,
     /// SIGCONT: thaw.
     Continue,
+    /// SIGHUP: read the settings again.
+    HangUp,
 }
 
 /// A started process. It is killed when it is dropped.
@@ -112,6 +114,7 @@ impl Process {
             Signal::Terminate => "-TERM",
             Signal::Stop => "-STOP",
             Signal::Continue => "-CONT",
+            Signal::HangUp => "-HUP",
         };
         // The kill program, as sending signals from Rust needs unsafe code.
         let status = Command::new("kill")

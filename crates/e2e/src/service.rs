@@ -97,6 +97,11 @@ impl Service {
         self.running()?.signal(Signal::Continue).await
     }
 
+    /// SIGHUP.
+    pub async fn hang_up(&mut self) -> Result<()> {
+        self.running()?.signal(Signal::HangUp).await
+    }
+
     /// Whether it ended unasked.
     pub fn has_ended(&mut self) -> Result<bool> {
         match &mut self.process {

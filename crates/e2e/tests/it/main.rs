@@ -16,6 +16,8 @@ mod make_run;
 mod storm;
 mod faults;
 mod documented;
+mod one_trace;
+mod kill_switch;
 mod checklist;
 
 use std::time::Duration;
