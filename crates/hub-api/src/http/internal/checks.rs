@@ -1,6 +1,7 @@
 //! Checks of what workers and analysers send, shared by the routes that take it.
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use shared_dto::{
     analysis::{AnalysisResult, Progress},
     problem::FieldError,
@@ -156,20 +157,65 @@ pub(crate) fn event(name: &str, field: &str, faults: &mut Faults) {
     );
 }
 
-/// Payloads of events and notifications.
+/// Payloads of events.
 pub(crate) fn payload(value: &Value, field: &str, faults: &mut Faults) {
+    bounded(value, has_nul(value), field, faults);
+}
+
+/// Payloads of notifications: the members of an object.
+pub(crate) fn members(members: &Map<String, Value>, field: &str, faults: &mut Faults) {
+    let nul = members
+        .iter()
+        .any(|(name, value)| name.contains('\0') || has_nul(value));
+    bounded(members, nul, field, faults);
+}
+
+fn bounded(value: &impl Serialize, has_nul: bool, field: &str, faults: &mut Faults) {
     const LONGEST: usize = 64 * 1024;
     faults.check(
-        !has_nul(value),
+        !has_nul,
         field,
         "it holds the character U+0000",
         "other text",
     );
-    let length = value.to_string().len();
     faults.check(
-        length <= LONGEST,
+        length(value) <= LONGEST,
         field,
         "it is too large",
         "at most 64 KiB",
     );
+}
+
+/// How long a value is as JSON. Every notification is measured, so the text
+/// itself is not made.
+fn length(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_as_long_as_its_text() {
+        for value in [json!(null), json!({"a": [1, 2.5, "\u{1}ü"]}), json!("")] {
+            assert_eq!(length(&value), value.to_string().len());
+        }
+    }
 }

@@ -69,11 +69,7 @@ pub(super) fn read(
         faults: Faults::default(),
         reading,
     };
-    checks::payload(
-        &Value::Object(reader.members.clone()),
-        "notification",
-        &mut reader.faults,
-    );
+    checks::members(&reader.members, "notification", &mut reader.faults);
     let notice = match kind {
         NotifyType::Completed => reader.completed(user, result),
         NotifyType::Failed => reader.failed(user),
