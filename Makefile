@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots clean
+.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench crowd fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
@@ -41,8 +41,11 @@ deny: ## Check licences, bans and sources of all dependencies
 advisories: ## Check dependencies for known vulnerabilities, where their database can be reached
 	@scripts/deny.sh --optional advisories
 
-bench: ## Run the benchmarks, and measure upload to event
+bench: ## Run the benchmarks, measure upload to event, and compare with the bare floor
 	@scripts/bench.sh
+
+crowd: ## 19,000 connections on one hub: a broadcast to all, memory before, with them and after
+	@ONLY='crowd of 19,000' TURNS=1 scripts/bench.sh
 
 fuzz: ## Fuzz the parsers and the connection, MINUTES (10) each
 	@scripts/fuzz.sh $(or $(MINUTES),10)

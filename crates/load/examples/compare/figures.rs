@@ -103,11 +103,15 @@ const fn hub_alone(
     }
 }
 
+/// All the connections that this machine's limit of open files allows: measured
+/// when it is asked for.
+pub(crate) const CROWD: &str = "crowd of 19,000";
+
 /// Everything that is measured, in the table's order.
 pub(crate) const RUNS: &[Run] = &[
     run(
         "idle",
-        &["idle", "--connections", "10000", "--duration", "5s"],
+        &["idle", "--connections", "10000"],
         &[
             less(
                 "user memory an idle connection, 10,000 of them",
@@ -329,15 +333,7 @@ pub(crate) const RUNS: &[Run] = &[
     ),
     hub_alone(
         "idle sse",
-        &[
-            "idle",
-            "--connections",
-            "5000",
-            "--transport",
-            "sse",
-            "--duration",
-            "1s",
-        ],
+        &["idle", "--connections", "5000", "--transport", "sse"],
         &[less(
             "user memory an idle connection, Server-Sent Events",
             MEMORY,
@@ -347,15 +343,7 @@ pub(crate) const RUNS: &[Run] = &[
     ),
     hub_alone(
         "idle lp",
-        &[
-            "idle",
-            "--connections",
-            "5000",
-            "--transport",
-            "lp",
-            "--duration",
-            "1s",
-        ],
+        &["idle", "--connections", "5000", "--transport", "lp"],
         &[less(
             "user memory an idle connection, long polling",
             MEMORY,
@@ -363,6 +351,33 @@ pub(crate) const RUNS: &[Run] = &[
             "",
         )],
     ),
+    Run {
+        name: CROWD,
+        arguments: &[
+            "broadcast",
+            "--connections",
+            "19000",
+            "--rate",
+            "1",
+            "--settle",
+            "10s",
+        ],
+        servers: BOTH,
+        figures: &[
+            less("memory of a connection, 19,000 of them", MEMORY, "B", ""),
+            less("memory with 19,000", "/server/memoryWith", "B", ""),
+            less("memory before them", "/server/memoryBefore", "B", ""),
+            less(
+                "memory after they left",
+                "/server/memoryAfter",
+                "B",
+                "as before",
+            ),
+            more("broadcasts to 19,000 that came", "/received", "", "all"),
+            less("broadcasts that were lost", "/lost", "", "0"),
+        ],
+        needs_parts: false,
+    },
     Run {
         name: "postgres",
         arguments: &[

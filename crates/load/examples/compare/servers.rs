@@ -88,17 +88,22 @@ impl Servers {
     }
 
     /// One run against a server of its own; gives its report.
-    pub(crate) async fn measure(&mut self, server: Server, run: &Run) -> Result<Value> {
+    pub(crate) async fn measure(
+        &mut self,
+        server: Server,
+        run: &Run,
+        seconds: u32,
+    ) -> Result<Value> {
         match server {
-            Server::Floor => self.floor(run),
-            Server::Hub => self.hub(run, Parts::default(), 1).await,
+            Server::Floor => self.floor(run, seconds),
+            Server::Hub => self.hub((run, seconds), Parts::default(), 1).await,
             Server::OnPostgres => {
                 let database = Postgres::shared().await.new_database().await;
                 let parts = Parts {
                     database: Some(database),
                     ..Parts::default()
                 };
-                self.hub(run, parts, 1).await
+                self.hub((run, seconds), parts, 1).await
             }
             Server::OneOfTwo => {
                 let parts = Parts {
@@ -106,12 +111,12 @@ impl Servers {
                     redis: Some(Redis::shared().await.url()),
                     ..Parts::default()
                 };
-                self.hub(run, parts, 2).await
+                self.hub((run, seconds), parts, 2).await
             }
         }
     }
 
-    fn floor(&self, run: &Run) -> Result<Value> {
+    fn floor(&self, run: &Run, seconds: u32) -> Result<Value> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let floor = Running(Command::new(&self.floor).arg(&address).spawn()?);
         let patience = Instant::now() + Duration::from_secs(10);
@@ -119,12 +124,12 @@ impl Servers {
             ensure!(Instant::now() < patience, "the floor does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
-        let mut load = self.load(run, floor.0.id());
+        let mut load = self.load((run, seconds), floor.0.id());
         load.args(["--url", &format!("http://{address}/hub"), "--secret", "any"]);
         report(load)
     }
 
-    async fn hub(&self, run: &Run, parts: Parts, hubs: usize) -> Result<Value> {
+    async fn hub(&self, run: (&Run, u32), parts: Parts, hubs: usize) -> Result<Value> {
         let options = SystemOptions {
             parts: Some(parts),
             hubs,
@@ -154,9 +159,11 @@ impl Servers {
         Ok(report)
     }
 
-    fn load(&self, run: &Run, pid: u32) -> Command {
+    fn load(&self, (run, seconds): (&Run, u32), pid: u32) -> Command {
         let mut load = Command::new(&self.load);
+        let duration = format!("{seconds}s");
         load.args(run.arguments)
+            .args(["--duration", &duration])
             .args(["--pid", &pid.to_string(), "--json", "--quiet"]);
         load
     }
