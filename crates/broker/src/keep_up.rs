@@ -49,11 +49,7 @@ pub async fn keep_up(
     let (mut failures, mut was_good) = (0, false);
     loop {
         let began = Instant::now();
-        let ended = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            ended = one(broker, name, state, session) => ended,
-        };
-        let error = match ended {
+        let error = match one(broker, name, state, stop, session).await {
             Ok(()) => return Ok(()),
             Err(LinkError::Conflict(conflict)) if !was_good => return Err(conflict),
             Err(error) => error,
@@ -73,13 +69,19 @@ pub async fn keep_up(
     }
 }
 
+/// One connection until it ends, or until `stop`, and then its goodbye: what
+/// was settled last is on its way before it.
 async fn one(
     broker: &Broker,
     name: &str,
     state: &LinkState,
+    stop: &CancellationToken,
     session: &mut impl Session,
 ) -> Result<(), LinkError> {
-    let link = Link::open(broker, name).await?;
+    let link = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        opened = Link::open(broker, name) => opened?,
+    };
     let worked = async {
         broker.topology().declare(&link).await?;
         tracing::info!(link = name, broker = %broker.address(), "connected to the broker");
@@ -89,6 +91,7 @@ async fn one(
         biased;
         ended = worked => ended,
         lost = link.lost() => Err(lost),
+        () = stop.cancelled() => Ok(()),
     };
     // A blocked connection writes nothing, not even its farewell.
     if !link.is_blocked() {
