@@ -109,12 +109,7 @@ pub async fn run(
         stop_serving.clone(),
     ));
 
-    let mut connection = tokio::spawn(async move {
-        match broker {
-            Some(broker) => broker.run().await,
-            None => std::future::pending().await,
-        }
-    });
+    let mut connection = tokio::spawn(connect(broker));
     let attempts = Arc::new(Attempts {
         figures: Arc::clone(hub.figures()),
         hub,
@@ -132,9 +127,8 @@ pub async fn run(
     let broken = watch(&mut intake, &mut server, &mut connection, &shutdown).await;
     drain(&tasks, config.worker.grace, &shutdown).await;
     settled.cancel();
-    if config.rabbitmq.url.is_some() && !connection.is_finished() {
-        // It says goodbye, so that the last settlements are on their way.
-        let _ = tokio::time::timeout(FAREWELL, &mut connection).await;
+    if config.rabbitmq.url.is_some() {
+        say_goodbye(&mut connection).await;
     }
     connection.abort();
     broken.map_or(Ok(()), Err)
@@ -156,6 +150,14 @@ fn source(
     tracing::info!(broker = %broker.address(), "jobs come by the broker");
     let (task, source) = RabbitMq::new(broker, hub, (id, slots, poll), shutdown, settled.clone());
     Ok((JobSource::RabbitMq(source), Some(task)))
+}
+
+/// Keeps the broker connected, where there is one.
+async fn connect(broker: Option<RabbitMq>) -> Result<(), broker::Conflict> {
+    match broker {
+        Some(broker) => broker.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the soft shutdown, or starts it when a vital task ends by itself.
@@ -203,6 +205,13 @@ async fn drain(tasks: &TaskTracker, grace: Duration, shutdown: &Shutdown) {
             under_way = tasks.len(),
             "left with jobs under way; their leases expire"
         );
+    }
+}
+
+/// Lets the broker's connection end, so that the last settlements are on their way.
+async fn say_goodbye(connection: &mut JoinHandle<Result<(), broker::Conflict>>) {
+    if !connection.is_finished() {
+        let _ = tokio::time::timeout(FAREWELL, connection).await;
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) enum HubError {
     /// No answer came.
     #[error("the hub cannot be reached: {0}")]
     Unreachable(String),
-    /// The hub cannot serve now: 408, 429 or 5xx.
+    /// The hub cannot serve now: 408, 429 or 5xx, or any refusal that is not
+    /// its own.
     #[error("the hub answered {status}: {detail}")]
     Unavailable {
         status: StatusCode,
@@ -32,10 +33,10 @@ pub(crate) enum HubError {
     /// A good answer has a longer body than is allowed.
     #[error("the hub's answer is too long: {0}")]
     TooLong(BodyError),
-    /// 409: the attempt's token is no longer that of the lease.
+    /// 409 of the hub: the attempt's token is no longer that of the lease.
     #[error("the job belongs to another attempt")]
     Stale,
-    /// Any other status: asking again would bring the same.
+    /// Any other status of the hub: asking again would bring the same.
     #[error("the hub refused with {status}: {detail}")]
     Refused { status: StatusCode, detail: String },
 }

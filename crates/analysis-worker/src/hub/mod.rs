@@ -27,7 +27,7 @@ use shared_dto::{
         LeasedJob, RetryRequest, RetryResponse,
     },
     notify::INTERNAL_SECRET_HEADER,
-    problem::Problem,
+    problem::{PROBLEM_JSON, Problem},
     queue::{ClaimRequest, ClaimResponse, OutsideResult},
 };
 use telemetry::trace;
@@ -280,7 +280,10 @@ impl Hub {
             .unwrap_or_else(|_| Err(HubError::Unreachable(format!("no answer in {timeout:?}"))));
         let out_of_order = match &outcome {
             Err(HubError::Unreachable(_)) => true,
-            Err(HubError::Unavailable { status, .. }) => status.is_server_error(),
+            Err(HubError::Unavailable { status, .. }) => !matches!(
+                *status,
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+            ),
             _ => false,
         };
         if out_of_order {
@@ -329,6 +332,7 @@ pub(crate) fn traced(call: RequestBuilder) -> RequestBuilder {
 async fn refusal(response: Response, pause: Duration) -> HubError {
     let status = response.status();
     let retry_after = retry_after(response.headers());
+    let by_the_hub = is_problem(response.headers());
     let body = body::read(response, LONGEST_ANSWER, pause)
         .await
         .unwrap_or_default();
@@ -336,20 +340,29 @@ async fn refusal(response: Response, pause: Duration) -> HubError {
         Ok(problem) => body::excerpt(problem.detail.unwrap_or(problem.title).as_bytes()),
         Err(_) => body::excerpt(&body[..body.len().min(200)]),
     };
+    let for_now = matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+    );
     match status {
+        _ if for_now || status.is_server_error() || !by_the_hub => HubError::Unavailable {
+            status,
+            detail,
+            retry_after,
+        },
         StatusCode::CONFLICT => HubError::Stale,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => HubError::Unavailable {
-            status,
-            detail,
-            retry_after,
-        },
-        _ if status.is_server_error() => HubError::Unavailable {
-            status,
-            detail,
-            retry_after,
-        },
         _ => HubError::Refused { status, detail },
     }
+}
+
+/// Whether a refusal is the hub's own: all of them are problems (RFC 9457).
+/// What a proxy on the way says while the hub is away decides nothing.
+fn is_problem(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split(';').next());
+    media_type.is_some_and(|text| text.trim().eq_ignore_ascii_case(PROBLEM_JSON))
 }
 
 /// `Retry-After` in seconds (RFC 9110, 10.2.3), an hour at most. Its other

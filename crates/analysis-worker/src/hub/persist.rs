@@ -5,13 +5,17 @@ use std::{future::Future, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::HubError;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, spread};
 
 /// The first wait is at most this long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// No wait is longer, unless the hub asks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// After the hub refused the worker itself: an operator has to mend that, and
+/// nothing that was done already is lost by it meanwhile.
+const REFUSED: Duration = Duration::from_secs(10);
 
 /// Why a repeated call has no good answer.
 #[derive(Debug)]
@@ -22,7 +26,8 @@ pub(crate) enum Unsettled {
     Final(HubError),
 }
 
-/// Repeats `call` until it succeeds or is refused for good, or until `stop`.
+/// Repeats `call` until it succeeds or what it brings is refused for good, or
+/// until `stop`.
 /// A call under way is not cut off by `stop`: the hub may be about to commit it.
 pub(crate) async fn until_settled<T, F>(
     what: &'static str,
@@ -38,10 +43,15 @@ where
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let Some(wait) = error.retry_in(&mut backoff) else {
-            return Err(Unsettled::Final(error));
+        let wait = match error.retry_in(&mut backoff) {
+            Some(wait) => wait,
+            None if error.is_about_the_worker() => spread(REFUSED),
+            None => return Err(Unsettled::Final(error)),
         };
         match &error {
+            HubError::Refused { .. } => {
+                tracing::error!(what, %error, ?wait, "the hub refuses this worker, trying again");
+            }
             HubError::BreakerOpen { .. } => tracing::debug!(what, %error, "waiting for the hub"),
             _ => tracing::warn!(what, %error, ?wait, "the hub did not take it, trying again"),
         }

@@ -12,13 +12,14 @@ use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
     routing::{get, post, put},
 };
 use serde_json::{Value, json};
 use shared_dto::{
     UserId,
     jobs::{ATTEMPT_TOKEN_HEADER, HeartbeatRequest, LeaseRequest, LeasedJob, RetryRequest},
+    problem::PROBLEM_JSON,
     queue::{ClaimOutcome, ClaimRequest, ClaimResponse, OutsideResult},
 };
 use tokio::{net::TcpListener, sync::Notify, task::JoinSet, time::timeout};
@@ -44,8 +45,10 @@ pub(crate) enum Route {
 /// What happens to a call instead of a good answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// This status, with `Retry-After` where given.
+    /// This status as the hub's own, with `Retry-After` where given.
     Status(u16, Option<u32>),
+    /// This status as a proxy's that does not reach the hub.
+    Edge(u16),
     /// The call is done, and its answer is lost.
     AnswerLost,
 }
@@ -308,13 +311,25 @@ async fn fail(State(shared): State<Shared>, request: Request, next: Next) -> Res
             std::panic::resume_unwind(Box::new("the answer is lost"))
         }
         Some(Fault::Status(status, retry_after)) => {
-            let mut response = StatusCode::from_u16(status).unwrap().into_response();
+            let mut response = problem(StatusCode::from_u16(status).unwrap());
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert("retry-after", seconds.into());
             }
             response
         }
+        Some(Fault::Edge(status)) => {
+            let page = "<html>This service is not available.</html>";
+            (StatusCode::from_u16(status).unwrap(), Html(page)).into_response()
+        }
     }
+}
+
+fn problem(status: StatusCode) -> Response {
+    let problem = json!({
+        "type": "/problems/test", "title": "as told", "status": status.as_u16(), "errors": [],
+    });
+    let media_type = [("content-type", PROBLEM_JSON)];
+    (status, media_type, problem.to_string()).into_response()
 }
 
 async fn lease(State(shared): State<Shared>, Json(request): Json<LeaseRequest>) -> Response {
@@ -393,7 +408,7 @@ async fn photo(State(shared): State<Shared>, Path(analysis): Path<i64>) -> Respo
     shared.record(Call::Photo);
     let photo = shared.lock().photos.get(&analysis).cloned();
     photo.map_or_else(
-        || StatusCode::NOT_FOUND.into_response(),
+        || problem(StatusCode::NOT_FOUND),
         IntoResponse::into_response,
     )
 }

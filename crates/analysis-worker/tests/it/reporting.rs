@@ -85,7 +85,7 @@ async fn retry_after_is_obeyed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_result_is_not_posted_again_but_given_back() {
-    for status in [400, 401, 422] {
+    for status in [400, 422] {
         let hub = Hub::start().await;
         let _worker = Worker::start(&hub, &[]).await;
         hub.fail(Route::Notify, [Fault::Status(status, None)]);
@@ -98,6 +98,41 @@ async fn a_refused_result_is_not_posted_again_but_given_back() {
         assert!(!given_back.hand_back && !given_back.user_message.is_empty());
         assert_eq!(hub.arrived(Route::Notify), 1);
     }
+}
+
+/// An operator mends the worker's secret or the allow-list; the result is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_is_kept_while_the_hub_refuses_the_worker() {
+    let hub = Hub::start().await;
+    let _worker = Worker::start(&hub, &[]).await;
+    hub.fail(Route::Notify, [Fault::Status(401, None)]);
+    hub.queue(1, photos::leaf());
+    hub.notified(1).await;
+    assert_eq!(hub.arrived(Route::Notify), 2);
+    let gave_back = |call: &Call| matches!(call, Call::Retry(..));
+    assert!(!hub.calls().iter().any(gave_back));
+}
+
+/// What a proxy answers while the hub is deployed anew is no word of the hub.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_not_the_hubs_own_decides_nothing() {
+    let hub = Hub::start().await;
+    let _worker = Worker::start(&hub, &[("WebAPI__BreakerPause", "100ms")]).await;
+    for (route, status) in [
+        (Route::Photo, 404),
+        (Route::Heartbeat, 410),
+        (Route::Overlay, 403),
+        (Route::Notify, 404),
+        (Route::Notify, 409),
+    ] {
+        hub.fail(route, [Fault::Edge(status)]);
+    }
+    hub.queue(1, photos::leaf());
+    assert_eq!(hub.notified(1).await["type"], "analysis.completed");
+    assert_eq!(hub.arrived(Route::Notify), 3);
+    assert_eq!(hub.arrived(Route::Photo), 2);
+    let gave_back = |call: &Call| matches!(call, Call::Retry(..));
+    assert!(!hub.calls().iter().any(gave_back));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use broker::{LinkState, acknowledge, give_back, lapin::message::Delivery, refuse};
 use futures_util::future::join_all;
+use http::StatusCode;
 use shared_dto::queue::{ClaimOutcome, ClaimRequest, JobReady};
 use tokio::{
     sync::mpsc,
@@ -182,7 +183,14 @@ impl RabbitMqSource {
     }
 }
 
-/// Whether the hub refuses what the message says, and would for ever.
+/// Whether the hub refuses what the message says, and would for ever. A job
+/// that is unknown or not to be had is no refusal but an answer.
 fn is_final(error: &HubError) -> bool {
-    matches!(error, HubError::Refused { .. }) && !error.is_about_the_worker()
+    let HubError::Refused { status, .. } = error else {
+        return false;
+    };
+    matches!(
+        *status,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }

@@ -4,7 +4,7 @@
 //! the hub refuses goes to the dead letters and is not tried again; while the
 //! hub is away, or refuses this worker itself, the answer is held.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use broker::{Consuming, LinkError, LinkState, acknowledge, lapin::message::Delivery, refuse};
 use shared_dto::queue::OutsideResult;
@@ -14,9 +14,6 @@ use crate::hub::{Hub, Unsettled, until_settled};
 
 /// The hub takes answers of 1 MiB, and what surrounds them is short.
 const LONGEST_MESSAGE: usize = 2 * 1_024 * 1_024;
-
-/// After the hub refused this worker.
-const PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Results {
@@ -55,27 +52,17 @@ impl Results {
             tracing::error!(bytes, "a message of the result queue is no answer");
             return Some(false);
         };
-        loop {
-            let what = "bringing an outside answer";
-            let brought =
-                until_settled(what, &self.stop, || self.hub.outside_result(&result)).await;
-            match brought {
-                Ok(()) => {
-                    tracing::info!(bytes, "an outside answer was brought to the hub");
-                    return Some(true);
-                }
-                Err(Unsettled::Stopped) => return None,
-                Err(Unsettled::Final(error)) if error.is_about_the_worker() => {
-                    tracing::error!(%error, "the hub refuses this worker; the answer is held");
-                    tokio::select! {
-                        () = tokio::time::sleep(PAUSE) => {}
-                        () = self.stop.cancelled() => return None,
-                    }
-                }
-                Err(Unsettled::Final(error)) => {
-                    tracing::error!(%error, "the hub refuses an outside answer");
-                    return Some(false);
-                }
+        let what = "bringing an outside answer";
+        let brought = until_settled(what, &self.stop, || self.hub.outside_result(&result)).await;
+        match brought {
+            Ok(()) => {
+                tracing::info!(bytes, "an outside answer was brought to the hub");
+                Some(true)
+            }
+            Err(Unsettled::Stopped) => None,
+            Err(Unsettled::Final(error)) => {
+                tracing::error!(%error, "the hub refuses an outside answer");
+                Some(false)
             }
         }
     }

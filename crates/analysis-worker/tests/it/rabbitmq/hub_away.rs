@@ -83,3 +83,17 @@ async fn a_hub_in_need_is_asked_again_when_it_says() {
     );
     assert_settled(&client, worker).await;
 }
+
+/// A message goes to the dead letters for what it says alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_does_not_reach_the_hub_costs_no_message() {
+    let url = RabbitMq::shared().await.new_vhost().await;
+    let (hub, webhook) = (Hub::start().await, Webhook::start([]).await);
+    let worker = worker(&hub, &url, &webhook, &[("WebAPI__BreakerPause", "100ms")]).await;
+    hub.claimable(1, photos::leaf());
+    hub.fail(Route::Claim, [Fault::Edge(404), Fault::Status(404, None)]);
+    let client = AmqpClient::connect(&url).await;
+    announce(&client, 1).await;
+    hub.notified(1).await;
+    assert_settled(&client, worker).await;
+}
