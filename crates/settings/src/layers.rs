@@ -171,11 +171,10 @@ impl<T: DeserializeOwned> Layers<T> {
     pub fn checked(mut self, check: impl FnOnce(&T, &mut Problems)) -> Result<T, ConfigError> {
         let mut found = Problems::default();
         check(&self.config, &mut found);
-        for mut problem in found {
-            // What could not be read is not judged as well.
-            if !self.is_sound(&problem.key) {
-                continue;
-            }
+        // What could not be read is not judged as well.
+        let judged = |problem: &Problem| self.is_sound(&problem.key);
+        let judged: Vec<Problem> = found.into_iter().filter(judged).collect();
+        for mut problem in judged {
             if let Some(metadata) = self.figment.find_metadata(&problem.key) {
                 problem.source.get_or_insert_with(|| source_of(metadata));
             }

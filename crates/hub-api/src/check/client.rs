@@ -58,8 +58,12 @@ impl HubClient {
         self.socket.answers_pings = answers;
     }
 
-    /// Calls a method and waits for its result.
-    pub(super) async fn call(&mut self, method: &str, arguments: Value) -> Result<(), ClientError> {
+    /// Calls a method and gives its result.
+    pub(super) async fn call(
+        &mut self,
+        method: &str,
+        arguments: Value,
+    ) -> Result<Value, ClientError> {
         self.calls += 1;
         let id = self.calls.to_string();
         let call = json!({"type": 1, "invocationId": id, "target": method, "arguments": arguments});
@@ -67,8 +71,9 @@ impl HubClient {
         let answer = self.find(Duration::from_secs(5), |message| {
             message["type"] == 3 && message["invocationId"] == *id
         });
-        match answer.await?.get("error").and_then(Value::as_str) {
-            None => Ok(()),
+        let answer = answer.await?;
+        match answer["error"].as_str() {
+            None => Ok(answer["result"].clone()),
             Some(error) => Err(ClientError::Refused(error.to_owned())),
         }
     }

@@ -248,6 +248,7 @@ async fn way(
         secret,
         token: &token,
         user: &user,
+        own: target.token.is_none(),
     };
     let mut items = vec![way.ping().await, way.notification().await];
     if token.len() > LONGEST_TOKEN {
