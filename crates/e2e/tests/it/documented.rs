@@ -19,7 +19,11 @@ fn every_test_named_for_a_fault_exists() -> Result<()> {
         ensure!(!named.is_empty(), "nothing covers fault {}", cells[1]);
         tests_exist(named)?;
     }
-    ensure!(numbers == (1..=30).collect::<Vec<_>>(), "{numbers:?}");
+    ensure!(numbers.len() >= 30, "{numbers:?}");
+    ensure!(
+        numbers.iter().copied().eq((1..).take(numbers.len())),
+        "{numbers:?}"
+    );
     Ok(())
 }
 
