@@ -111,7 +111,7 @@ async fn ids_and_parameters_are_checked() {
         ("/api/v1/notifications?after=x", 400, Some("after")),
         ("/api/v1/notifications?limit=1e9", 400, Some("limit")),
         ("/api/v1/nothing", 404, None),
-        ("/", 404, None),
+        ("/nothing", 404, None),
         ("/api/v1/plantanalyses/1/../../../etc/passwd", 404, None),
     ] {
         problem(
