@@ -62,7 +62,10 @@ fn leaves_nothing(how: &str, signal: Option<&str>) {
     let name = format!("left-behind-{}-{how}", std::process::id());
     let temporary = std::env::temp_dir().join(name + signal.unwrap_or_default());
     std::fs::create_dir(&temporary).unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    // A process in the background of a script is started with SIGINT ignored.
+    let mut child = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "left_behind::holds_servers_until_it_ends"])
         .args(["--nocapture", "--test-threads=1"])
         .env(HOW, how)
