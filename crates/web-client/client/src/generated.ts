@@ -220,8 +220,9 @@ export interface Progress {
 /** What the hub method `Resume(cursor)` returns. */
 export interface Resumed {
   /**
-   * False when the cursor is of another epoch or before what is kept: the
-   * client's own state must be loaded anew, nothing was replayed.
+   * False when the cursor is of another epoch or before what is kept, and
+   * nothing was replayed, or when retention overtook the replay: the
+   * client's own state must be loaded anew.
    */
   readonly complete: boolean;
   /** The log's epoch, for the next cursor `"epoch:sequence"`. */
