@@ -115,7 +115,7 @@ pub enum Scenario {
 /// What all scenarios have.
 #[derive(Debug, Args, Clone)]
 pub struct Common {
-    /// The hub's address: http://host[:port]/path.
+    /// The hub's address: `http://host[:port]/path`.
     #[arg(long)]
     pub url: Url,
     /// How many connections.
@@ -205,7 +205,7 @@ pub struct Posting {
         default_value = ""
     )]
     pub internal_secret: String,
-    /// Another server that is posted to: http://host[:port].
+    /// Another server that is posted to: `http://host[:port]`.
     #[arg(long)]
     pub post_to: Option<Url>,
     /// The event's name.
