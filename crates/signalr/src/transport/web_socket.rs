@@ -104,13 +104,15 @@ fn find(core: &Arc<Core>, parts: &Parts) -> Found {
             Found::Connection(core.registry.announce(connection))
         }
         Lookup::Remote(remote) => Found::Connection(remote.take(core)),
-        Lookup::Unknown => {
-            // As recorded, this answer alone has no type.
-            let mut response = answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION);
-            response.headers_mut().remove(header::CONTENT_TYPE);
-            Found::Answer(response)
-        }
+        Lookup::Unknown => Found::Answer(no_connection()),
     }
+}
+
+/// As recorded, this answer alone has no type.
+fn no_connection() -> Response<Body> {
+    let mut response = answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION);
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response
 }
 
 /// The answer to a WebSocket for a connection that has a transport, unless it
@@ -118,14 +120,18 @@ fn find(core: &Arc<Core>, parts: &Parts) -> Found {
 fn refuse_reattach(connection: &Connection) -> Option<Response<Body>> {
     let refused = match connection.transport() {
         Some(TransportKind::WebSockets) if connection.can_reattach() => return None,
-        Some(TransportKind::WebSockets) if connection.is_closing() => {
-            answer::text(StatusCode::NOT_FOUND, "")
-        }
+        // A client that saw the end must not find that the server is not done with it.
+        Some(TransportKind::WebSockets) if has_ended(connection) => no_connection(),
         Some(TransportKind::WebSockets) => answer::text(StatusCode::CONFLICT, ""),
         Some(_) => answer::text(StatusCode::BAD_REQUEST, answer::TRANSPORT_FIXED),
         None => answer::text(StatusCode::NOT_FOUND, answer::NO_CONNECTION),
     };
     Some(refused)
+}
+
+/// Whether the end was decided, by whomever.
+fn has_ended(connection: &Connection) -> bool {
+    connection.is_closing() || connection.outbox().has_ended()
 }
 
 fn core_forget(connection: &Connection) {

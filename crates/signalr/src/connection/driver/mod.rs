@@ -55,14 +55,16 @@ pub(crate) async fn drive(connection: Arc<Connection>, socket: Option<Socket>) {
     })
     .await;
     connection.outbox().end();
-    let connected = driver.connected;
-    drop(driver);
+    // Before the socket closes: a client that sees that and asks for its id
+    // again must not find it.
     core.registry.remove(&connection);
     // A long-polling client fetches the end with its next poll, if it still polls.
     let polls = connection.transport() == Some(TransportKind::LongPolling);
     if !polls || matches!(reason, CloseReason::TransportLost) {
         core.registry.forget(&connection);
     }
+    let connected = driver.connected;
+    drop(driver);
     leaving::tell_askers(&core, connection.id());
     connection.tell_ended(&reason, connected, attached.elapsed());
     tracing::debug!(connection.id = %connection.id(), reason = reason.name(), detail = reason.detail(), "connection ended");
