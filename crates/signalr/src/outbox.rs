@@ -6,12 +6,15 @@
 
 use std::{collections::VecDeque, task::Waker};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use crate::{
     protocol::{HubProtocol, TransferFormat, WriteError},
     websocket::{self, HEADER_ROOM, Opcode},
 };
+
+/// Room for most messages, so that they are written without growing.
+const USUAL_LENGTH: usize = 512;
 
 /// One hub message in one protocol, with the WebSocket header in front, so
 /// that a WebSocket writes it as it is and other transports take its payload.
@@ -89,7 +92,7 @@ impl Frame {
         counted: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), WriteError>,
     ) -> Result<Self, WriteError> {
-        let mut buffer = Vec::with_capacity(256);
+        let mut buffer = Vec::with_capacity(USUAL_LENGTH);
         buffer.resize(HEADER_ROOM, 0);
         write(&mut buffer)?;
         let opcode = match protocol.transfer_format() {
@@ -97,7 +100,8 @@ impl Frame {
             TransferFormat::Binary => Opcode::Binary,
         };
         let start = websocket::finish_message(&mut buffer, opcode);
-        let bytes = Bytes::from(buffer).slice(start..);
+        let mut bytes = Bytes::from(buffer);
+        bytes.advance(start);
         Ok(Self {
             bytes,
             payload_at: (HEADER_ROOM - start) as u8,

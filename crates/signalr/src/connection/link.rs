@@ -183,31 +183,43 @@ impl Link {
         self.pinged(payload)
     }
 
-    /// A Ping frame, where something was written that nobody knows to have
-    /// arrived and no other Ping is in flight.
+    /// Whether there is something to write at once. What comes later wakes.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.writing.is_empty() || self.late_ping.is_some()
+    }
+
+    /// A Ping frame, where something was written, or is in `writing`, that
+    /// nobody knows to have arrived, and no other Ping is in flight. It is to
+    /// be written behind all of that.
     pub(crate) fn wanted_ping(&mut self) -> Option<Frame> {
         let receipts = &mut self.receipts;
-        if receipts.in_flight.is_some() || receipts.written <= receipts.asked {
+        if receipts.in_flight.is_some() {
+            return None;
+        }
+        let tags = self.writing.iter().rev().map(|queued| queued.tag);
+        let last = tags.into_iter().find(|tag| *tag != 0 && *tag != PONG);
+        let highest = receipts.written.max(last.unwrap_or(0));
+        if highest <= receipts.asked {
             return None;
         }
         let number = receipts.next;
         receipts.next = number.wrapping_add(1);
-        receipts.asked = receipts.written;
-        receipts.in_flight = Some((number, receipts.written));
+        receipts.asked = highest;
+        receipts.in_flight = Some((number, highest));
         Some(Frame::control(Opcode::Ping, &number.to_be_bytes()))
     }
 
-    /// A Pong came; gives the tag up to which everything arrived. Only the
-    /// exact payload of the Ping in flight counts (RFC 6455, section 5.5.3
-    /// allows Pongs that nobody asked for).
-    pub(crate) fn pong(&mut self, payload: &[u8]) -> u64 {
-        match self.receipts.in_flight {
-            Some((number, tag)) if payload == number.to_be_bytes() => {
-                self.receipts.in_flight = None;
-                tag
-            }
-            _ => 0,
-        }
+    /// The payload of the Pong that is awaited: no other one counts (RFC 6455,
+    /// section 5.5.3 allows Pongs that nobody asked for).
+    pub(crate) fn awaited_pong(&self) -> Option<[u8; 8]> {
+        let (number, _) = self.receipts.in_flight?;
+        Some(number.to_be_bytes())
+    }
+
+    /// The awaited Pong came; gives the tag up to which everything arrived.
+    pub(crate) fn pong(&mut self) -> u64 {
+        let answered = self.receipts.in_flight.take();
+        answered.map_or(0, |(_, tag)| tag)
     }
 }
 

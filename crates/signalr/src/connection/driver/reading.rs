@@ -16,7 +16,7 @@ use crate::{
         session::Session,
     },
     hub::{Context, ReceiptSource, filter},
-    websocket::{Event, Violation},
+    websocket::{Decoder, Event, Violation},
 };
 
 impl Driver {
@@ -73,13 +73,14 @@ impl Driver {
     fn poll_link(&mut self, cx: &mut TaskContext<'_>) -> bool {
         // The socket's future may be polled again inside `take`: its own
         // context is the same.
-        let waker = cx.waker().clone();
+        let waker = cx.waker();
         let Some(mut link) = self.link.take_if(|link| !link.peer_closed) else {
             return false;
         };
+        let awaited = link.awaited_pong();
         let read = link.poll_read(cx, |decoder, bytes| {
-            let mut inner = TaskContext::from_waker(&waker);
-            self.take_frames(decoder, bytes, &mut inner)
+            let mut inner = TaskContext::from_waker(waker);
+            self.take_frames((decoder, bytes), awaited, &mut inner)
         });
         let taken = match read {
             Poll::Pending => {
@@ -93,14 +94,13 @@ impl Driver {
             }
         };
         self.connection.heard();
-        for payload in taken.beats.pings {
+        for payload in taken.pings {
             if let Some((pong, tag)) = link.pinged(payload) {
                 let _ = self.connection.outbox().push(pong, tag, usize::MAX);
             }
         }
-        for payload in taken.beats.pongs {
-            let tag = link.pong(&payload);
-            self.connection.receipt(tag, ReceiptSource::Pong);
+        if taken.pong {
+            self.connection.receipt(link.pong(), ReceiptSource::Pong);
         }
         self.link = Some(link);
         // What a message said comes before the frames behind it: the end that
@@ -123,8 +123,8 @@ impl Driver {
     /// comes behind it is read like the rest of a connection that ends.
     fn take_frames(
         &mut self,
-        decoder: &mut crate::websocket::Decoder,
-        bytes: &mut [u8],
+        (decoder, bytes): (&mut Decoder, &mut [u8]),
+        awaited: Option<[u8; 8]>,
         cx: &mut TaskContext<'_>,
     ) -> Taken {
         let mut taken = Taken::default();
@@ -143,11 +143,13 @@ impl Driver {
                     taken.closed = Some(Closed::InOrder);
                     break;
                 }
-                Some(Event::Pong(payload)) => taken.beats.pongs.push(payload.to_vec()),
+                Some(Event::Pong(payload)) => {
+                    taken.pong |= awaited.is_some_and(|awaited| payload == awaited);
+                }
                 _ if taken.end.is_some() => {}
                 None | Some(Event::Data { piece: [], .. }) => {}
                 Some(Event::Data { piece, .. }) => taken.end = self.take_bytes(piece, cx).err(),
-                Some(Event::Ping(payload)) => taken.beats.ping(payload),
+                Some(Event::Ping(payload)) => taken.ping(payload),
             }
         }
         taken
@@ -211,14 +213,19 @@ impl Driver {
     }
 }
 
-/// The Pings and Pongs of one read.
+/// What came of one read.
 #[derive(Default)]
-struct Beats {
+struct Taken {
     pings: Vec<Vec<u8>>,
-    pongs: Vec<Vec<u8>>,
+    /// The awaited Pong.
+    pong: bool,
+    /// A message ended the connection.
+    end: Option<CloseReason>,
+    /// The client sends nothing more that would be read.
+    closed: Option<Closed>,
 }
 
-impl Beats {
+impl Taken {
     /// A read holds thousands of Pings at the most; all but some are repeats
     /// that need no answer of their own.
     fn ping(&mut self, payload: &[u8]) {
@@ -227,16 +234,6 @@ impl Beats {
         }
         self.pings.push(payload.to_vec());
     }
-}
-
-/// What came of one read.
-#[derive(Default)]
-struct Taken {
-    beats: Beats,
-    /// A message ended the connection.
-    end: Option<CloseReason>,
-    /// The client sends nothing more that would be read.
-    closed: Option<Closed>,
 }
 
 enum Closed {

@@ -16,13 +16,20 @@ impl Driver {
         let Some(link) = &mut self.link else {
             return false;
         };
+        let mut outbox = self.connection.outbox();
         if let Some((pong, tag)) = link.late_pong() {
-            let _ = self.connection.outbox().push(pong, tag, usize::MAX);
+            let _ = outbox.push(pong, tag, usize::MAX);
         }
-        if let Some(ping) = link.wanted_ping() {
-            let _ = self.connection.outbox().push(ping, 0, usize::MAX);
+        outbox.take(&mut link.writing);
+        // In the same write as what it asks about. Behind the end of a
+        // connection comes nothing more (RFC 6455, section 5.5.1).
+        if !outbox.has_ended()
+            && let Some(ping) = link.wanted_ping()
+        {
+            let _ = outbox.push(ping, 0, usize::MAX);
+            outbox.take(&mut link.writing);
         }
-        self.connection.outbox().take(&mut link.writing);
+        drop(outbox);
         if link.writing.is_empty() {
             self.connection
                 .times
@@ -37,9 +44,10 @@ impl Driver {
                     .stalled_since
                     .store(0, Ordering::Relaxed);
                 let messages = std::mem::take(&mut link.messages);
+                let more = link.has_more();
                 self.connection.outbox().written(written);
                 self.connection.tell_sent(messages, written);
-                true
+                more
             }
             Poll::Pending => {
                 let now = self.connection.core().now().max(1);

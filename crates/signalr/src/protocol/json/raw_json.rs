@@ -1,7 +1,7 @@
 //! A value of no declared type that passes through unchanged.
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,13 +28,21 @@ pub(super) const RAW_JSON: &str = "$signalr::RawJson";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct RawJson(Box<RawValue>);
+pub struct RawJson(Box<str>);
 
 impl RawJson {
+    /// A text that is JSON by its origin, such as one that was stored as JSON.
+    /// It is looked at when it is written: one that is none is a
+    /// [`WriteError`](crate::protocol::WriteError) then.
+    #[must_use]
+    pub fn from_text(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
     /// The text as it was received.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 }
 
@@ -75,15 +83,14 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     /// serde_json knows the name and gives the text.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawJson, A::Error> {
-        Box::<RawValue>::deserialize(MapAccessDeserializer::new(map)).map(RawJson)
+        let text = Box::<RawValue>::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(RawJson(text.into()))
     }
 
     /// Any other format gives its values.
     fn visit_newtype_struct<D: Deserializer<'de>>(self, value: D) -> Result<RawJson, D::Error> {
         let value = Value::deserialize(value)?;
-        serde_json::value::to_raw_value(&value)
-            .map(RawJson)
-            .map_err(D::Error::custom)
+        Ok(RawJson::from_text(value.to_string()))
     }
 }
 
@@ -98,6 +105,21 @@ mod tests {
         let mut out = Vec::new();
         json::write_value(&mut out, &value).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_text_that_is_no_json_is_not_written() {
+        let mut out = Vec::new();
+        for text in ["", "{", "[1", "1 2", "nul", "{\"a\":}", "\"\u{1}\""] {
+            let value = RawJson::from_text(text);
+            assert!(json::write_value(&mut out, &value).is_err(), "{text}");
+            let written = messagepack::write_value(&mut out, &value);
+            assert!(written.is_err(), "{text}");
+        }
+        let value = RawJson::from_text(" [1, 2.50] ");
+        out.clear();
+        json::write_value(&mut out, &value).unwrap();
+        assert_eq!(out, b"[1,2.50]");
     }
 
     #[test]
