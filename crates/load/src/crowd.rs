@@ -31,6 +31,8 @@ pub(crate) struct Opening {
 pub(crate) struct Outcome {
     /// The client's place in the crowd.
     pub(crate) place: u64,
+    /// It was connected; one that never was is sent nothing.
+    pub(crate) opened: bool,
     pub(crate) tally: Tally,
 }
 
@@ -125,5 +127,9 @@ where
     run.counts
         .open
         .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-    Outcome { place, tally }
+    Outcome {
+        place,
+        opened: true,
+        tally,
+    }
 }

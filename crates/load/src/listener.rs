@@ -67,8 +67,8 @@ fn take(run: &Run, place: u64, message: &HubMessage<'_>, tally: &mut Tally) {
         run.failed(&"a client received what is another user's");
         return;
     }
-    add(&run.counts.received, 1);
     if tally.record(probe.number) {
+        add(&run.counts.received, 1);
         run.arrived(place, probe.due, run.now());
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 pub(crate) struct Moment {
     at: Instant,
-    received: u64,
+    /// Messages that had come.
+    pub(crate) received: u64,
     opened: u64,
     server: Option<Usage>,
     own: OwnThreads,
@@ -69,17 +70,23 @@ impl Meter {
 
     /// From `start` until now.
     pub(crate) fn since(&self, start: &Moment) -> Result<Span, ProcessError> {
-        let now = self.moment()?;
-        let seconds = (now.at - start.at).as_secs_f64();
-        let server = now.server.zip(start.server);
-        let busiest = now.own.busiest_since(&start.own).as_secs_f64();
-        Ok(Span {
+        Ok(self.moment()?.since(start))
+    }
+}
+
+impl Moment {
+    /// What lay between `start` and this moment.
+    pub(crate) fn since(&self, start: &Self) -> Span {
+        let seconds = (self.at - start.at).as_secs_f64();
+        let server = self.server.zip(start.server);
+        let busiest = self.own.busiest_since(&start.own).as_secs_f64();
+        Span {
             seconds,
-            received: now.received - start.received,
-            opened: now.opened - start.opened,
+            received: self.received - start.received,
+            opened: self.opened - start.opened,
             server_cpu: server.map(|(now, then)| now.cpu.saturating_sub(then.cpu).as_secs_f64()),
             own_share: busiest / seconds.max(1e-9),
-        })
+        }
     }
 }
 

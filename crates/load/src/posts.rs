@@ -157,9 +157,7 @@ impl Poster {
             }
             if due > now {
                 sleep_until(due.into()).await;
-                // Timers have a grain of a millisecond, which is not the
-                // server's doing. What the server held up is late already.
-                due = Instant::now();
+                due = schedule::woken(due, Instant::now());
             }
             rounds += 1;
             if let Err(error) = self.call(&mut connection, send, due).await {

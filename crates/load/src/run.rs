@@ -43,7 +43,7 @@ pub(crate) struct Counts {
     pub(crate) open: AtomicU64,
     /// Connections that the server ended.
     pub(crate) closed: AtomicU64,
-    /// Messages of this run that came, repeats among them.
+    /// Different messages of this run that came.
     pub(crate) received: AtomicU64,
     /// Messages that the server took.
     pub(crate) sent: AtomicU64,
@@ -51,6 +51,8 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     /// Invocations that were not answered.
     pub(crate) unanswered: AtomicU64,
+    /// Invocations that were due and not made: the client waited for answers.
+    pub(crate) unsent: AtomicU64,
 }
 
 impl Run {

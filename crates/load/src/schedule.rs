@@ -3,7 +3,10 @@
 //! server which stalls is charged for everything that it held up (coordinated
 //! omission).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// What timers are late by, which is not the server's doing.
+const TIMER_GRAIN: Duration = Duration::from_millis(1);
 
 /// The plan of sends to users by several senders. A user has one sender, so
 /// that what is sent to a user is sent in its order.
@@ -60,6 +63,18 @@ impl Plan {
     }
 }
 
+/// How many slots are due before `span` is over.
+pub(crate) fn slots_in(span: Duration, rate: f64) -> u64 {
+    (span.as_secs_f64() * rate).ceil() as u64
+}
+
+/// What a send that waited for its time is charged from, when it goes at `now`:
+/// not from its time where the timer alone is late. A sender that was held up
+/// for longer than that is late itself, and so is what it sends.
+pub(crate) fn woken(due: Instant, now: Instant) -> Instant {
+    now.min(due + TIMER_GRAIN)
+}
+
 /// When slot number `slot` is due after the start, at `rate` a second; `None`
 /// where there is no rate.
 pub(crate) fn due(slot: u64, rate: f64) -> Option<Duration> {
@@ -103,5 +118,23 @@ mod tests {
     fn slots_are_spread_evenly_over_time() {
         assert_eq!(due(500, 1000.0), Some(Duration::from_millis(500)));
         assert_eq!(due(7, 0.0), None);
+    }
+
+    #[test]
+    fn as_many_slots_are_due_as_come_before_the_end() {
+        let rate = 300.0;
+        for millis in [0, 1, 10, 999, 1000, 1001] {
+            let span = Duration::from_millis(millis);
+            let due_before = (0..).take_while(|slot| due(*slot, rate).unwrap() < span);
+            assert_eq!(slots_in(span, rate), due_before.count() as u64, "{millis}");
+        }
+    }
+
+    #[test]
+    fn only_the_grain_of_timers_is_forgiven() {
+        let due = Instant::now();
+        let after = |micros| due + Duration::from_micros(micros);
+        assert_eq!(woken(due, after(300)), after(300));
+        assert_eq!(woken(due, after(90_000)), after(1000));
     }
 }

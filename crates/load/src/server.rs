@@ -49,9 +49,4 @@ impl Server {
     pub(crate) fn user_id(&self, user: u64) -> u64 {
         self.first_user + user
     }
-
-    /// How many of `clients` belong to the user at that place.
-    pub(crate) fn clients_of(&self, user: u64, clients: u64) -> u64 {
-        clients / self.users + u64::from(user < clients % self.users)
-    }
 }

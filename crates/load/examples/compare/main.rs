@@ -11,6 +11,7 @@
 
 mod figures;
 mod history;
+mod runs;
 mod servers;
 mod table;
 
@@ -19,7 +20,8 @@ use std::{collections::BTreeMap, fs, io::Write as _, path::PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::binaries::{target_folder, workspace_root};
 
-use figures::{Figure, Measured, RUNS};
+use figures::{Figure, Measured};
+use runs::RUNS;
 use servers::Servers;
 
 struct Settings {
@@ -93,7 +95,7 @@ impl Settings {
     fn wants(&self, name: &str, needs_parts: bool) -> bool {
         let named = match &self.only {
             Some(only) => name.contains(only.as_str()),
-            None => name != figures::CROWD,
+            None => name != runs::CROWD,
         };
         named && (self.with_parts || !needs_parts)
     }

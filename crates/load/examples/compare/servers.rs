@@ -16,7 +16,7 @@ use e2e::{
 use private_services::{Postgres, Redis};
 use serde_json::Value;
 
-use crate::figures::Run;
+use crate::runs::Run;
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Servers {
     fn load(&self, (run, seconds): (&Run, u32), pid: u32) -> Command {
         let mut load = Command::new(&self.load);
         let duration = format!("{seconds}s");
-        load.args(run.arguments)
+        load.args(run.arguments.split(' '))
             .args(["--duration", &duration])
             .args(["--pid", &pid.to_string(), "--json", "--quiet"]);
         load
@@ -174,7 +174,7 @@ fn report(mut load: Command) -> Result<Value> {
     let report: Value =
         serde_json::from_slice(&output.stdout).context("the load tester gave no report")?;
     if let Some(why) = report["void"].as_str() {
-        crate::say(&format!("void: {why}"));
+        bail!("void: {why}");
     }
     for figure in ["lost", "duplicates", "failed"] {
         if report[figure] != 0 {

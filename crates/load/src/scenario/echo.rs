@@ -16,6 +16,7 @@ use crate::{
     listener::pings,
     report::Report,
     run::{Run, add, get},
+    schedule,
     tally::Tally,
 };
 
@@ -33,6 +34,18 @@ pub(super) struct Calls {
     pub(super) clients: u64,
 }
 
+impl Calls {
+    /// How many calls are due within `span`; `None` where there is no rate.
+    fn planned(&self, span: Duration) -> Option<u64> {
+        (self.rate > 0.0).then(|| schedule::slots_in(span, self.rate))
+    }
+
+    /// How many of the first `planned` calls are those of the client at `place`.
+    fn planned_of(&self, place: u64, planned: u64) -> u64 {
+        planned.saturating_sub(place).div_ceil(self.clients)
+    }
+}
+
 /// When calls are made.
 #[derive(Debug, Clone, Copy)]
 struct Times {
@@ -45,7 +58,7 @@ pub(super) async fn echo(mut stage: Stage, calls: Calls) -> Result<Report, RunEr
     let start = stage.meter.moment()?;
     let (begin, begun) = watch::channel(None);
     let calls = Arc::new(calls);
-    let rate = calls.rate;
+    let plan = Arc::clone(&calls);
     let part = move |run: Arc<Run>, client: Client, place: u64| {
         let caller = Caller {
             calls: Arc::clone(&calls),
@@ -67,12 +80,16 @@ pub(super) async fn echo(mut stage: Stage, calls: Calls) -> Result<Report, RunEr
     sleep_until(until).await;
     let span = stage.meter.since(&start)?;
     stage.report.take_span(&span);
-    stage.report.from_due_time = rate > 0.0;
-    stage.wait_for(get(&stage.run.counts.sent)).await;
+    stage.report.from_due_time = plan.rate > 0.0;
+    let planned = plan.planned(until - began);
+    stage
+        .wait_for(planned.unwrap_or_else(|| get(&stage.run.counts.sent)))
+        .await?;
     let run = Arc::clone(&stage.run);
     let (mut report, _) = stage.end(crowd).await?;
-    report.expected = report.sent;
-    report.lost = get(&run.counts.unanswered);
+    let unsent = get(&run.counts.unsent);
+    report.expected = report.sent + unsent;
+    report.lost = get(&run.counts.unanswered) + unsent;
     Ok(report)
 }
 
@@ -95,6 +112,7 @@ impl Caller {
         let mut tally = Tally::default();
         let ended = self.call(&run, &mut client, &mut begun, &mut tally).await;
         add(&run.counts.unanswered, self.waiting.len() as u64);
+        add(&run.counts.unsent, self.unsent(*begun.borrow()));
         match ended {
             Ok(()) => client.leave(&run.server).await,
             Err(error) => run.closed(&error),
@@ -124,8 +142,8 @@ impl Caller {
                 () = run.stop.cancelled() => return Ok(()),
                 received = client.receive(|message| self.take(run, &message, tally)) => received?,
                 () = sleep_until(next), if due.is_some() => {
-                    // Timers have a grain of a millisecond, which is not the server's doing.
-                    self.invoke(run, client, Instant::now()).await?;
+                    let due = schedule::woken(next.into(), Instant::now().into());
+                    self.invoke(run, client, due.into()).await?;
                 }
                 _ = begun.changed(), if times.is_none() => {}
                 _ = pings.tick() => client.ping(&run.server).await?,
@@ -134,6 +152,13 @@ impl Caller {
                 return Ok(());
             }
         }
+    }
+
+    /// Calls that were due and not made.
+    fn unsent(&self, times: Option<Times>) -> u64 {
+        let planned = times.and_then(|times| self.calls.planned(times.until - times.began));
+        let own = planned.map_or(0, |planned| self.calls.planned_of(self.place, planned));
+        own.saturating_sub(self.next)
     }
 
     /// When the next call is due; `None` where none may be made now.
@@ -179,8 +204,9 @@ impl Caller {
         };
         let place = self.waiting.iter().position(|(waiting, _)| *waiting == id);
         let known = place.and_then(|place| self.waiting.remove(place));
-        add(&run.counts.received, 1);
-        tally.record(id);
+        if tally.record(id) {
+            add(&run.counts.received, 1);
+        }
         if let CompletionOutcome::Error(error) = &completion.outcome {
             run.failed(error);
         }

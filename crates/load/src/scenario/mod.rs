@@ -18,7 +18,7 @@ use crate::{
     arguments::{Common, Posting, Scenario},
     crowd::{Crowd, Opening, Outcome},
     listener::listen,
-    measure::Meter,
+    measure::{Meter, Moment},
     posts::{Kind, Posts},
     probe::Probe,
     process::{self, ProcessError},
@@ -266,7 +266,7 @@ impl Stage {
     async fn note_opening(
         &mut self,
         crowd: &Crowd,
-        start: &crate::measure::Moment,
+        start: &Moment,
         before: Option<u64>,
     ) -> Result<(), RunError> {
         let mut span = self.meter.since(start)?;
@@ -285,21 +285,21 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until no more comes, or all that is `expected` is there.
-    async fn wait_for(&self, expected: u64) {
-        let mut before = get(&self.run.counts.received);
-        let mut still = Duration::ZERO;
+    /// Waits until no more comes, or all that is `expected` is there; gives
+    /// the moment at which the last of it was.
+    async fn wait_for(&self, expected: u64) -> Result<Moment, ProcessError> {
         let pause = Duration::from_millis(10);
-        while before < expected && still < STILL {
+        let mut last = self.meter.moment()?;
+        let mut still = Duration::ZERO;
+        while last.received < expected && still < STILL {
             sleep(pause).await;
-            let received = get(&self.run.counts.received);
-            still = if received > before {
-                Duration::ZERO
-            } else {
-                still + pause
-            };
-            before = received;
+            still += pause;
+            if get(&self.run.counts.received) > last.received {
+                last = self.meter.moment()?;
+                still = Duration::ZERO;
+            }
         }
+        Ok(last)
     }
 
     /// Ends all clients and completes the report with what was counted.

@@ -33,9 +33,8 @@ pub(super) async fn slow(mut stage: Stage, posts: Posts, share: u64) -> Result<R
     let rate = posts.rate;
     let posted = posts::post(&stage.run, posts, until).await;
     stage.report.expected = posted.taken_of(0) * reading;
-    stage.wait_for(stage.report.expected).await;
-    let span = stage.meter.since(&start)?;
-    stage.report.take_span(&span);
+    let end = stage.wait_for(stage.report.expected).await?;
+    stage.report.take_span(&end.since(&start));
     stage.report.from_due_time = rate > 0.0;
     if let Some(memory) = stage.meter.memory()? {
         let name = "memory of the server under load, KiB";
@@ -44,7 +43,7 @@ pub(super) async fn slow(mut stage: Stage, posts: Posts, share: u64) -> Result<R
     let (mut report, outcomes) = stage.end(crowd).await?;
     let readers = outcomes
         .iter()
-        .filter(|outcome| !is_slow(outcome.place, share));
+        .filter(|outcome| outcome.opened && !is_slow(outcome.place, share));
     report.lost = readers.map(|outcome| posted.lost(&outcome.tally, 0)).sum();
     report.further.insert(
         "clients that did not read",

@@ -36,10 +36,12 @@ pub(super) async fn storm(
     let (mut longest, mut seconds) = (Duration::ZERO, 0.0);
     let start = stage.meter.moment()?;
     for round in 1..=rounds {
-        let back = get(&stage.run.counts.opened) + crowd.opened;
+        let opened = get(&stage.run.counts.opened);
         let began = Instant::now();
         cut.send_replace(round);
-        while get(&stage.run.counts.opened) < back && began.elapsed() < LONGEST_ROUND {
+        // Those that the server ended before do not come back.
+        let all_are_back = || get(&stage.run.counts.opened) >= opened + get(&stage.run.counts.open);
+        while !all_are_back() && began.elapsed() < LONGEST_ROUND {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         longest = longest.max(began.elapsed());
