@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -22,7 +22,12 @@ use shared_dto::{
     problem::PROBLEM_JSON,
     queue::{ClaimOutcome, ClaimRequest, ClaimResponse, OutsideResult},
 };
-use tokio::{net::TcpListener, sync::Notify, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::timeout,
+};
 
 pub(crate) const SECRET: &str = "the-internal-secret-of-these-tests";
 
@@ -74,6 +79,13 @@ pub(crate) enum Call {
     },
 }
 
+struct Arrival {
+    route: Route,
+    at: Instant,
+    /// Whether it brought the secret.
+    secret: bool,
+}
+
 #[derive(Default)]
 struct Inner {
     queue: VecDeque<LeasedJob>,
@@ -81,8 +93,8 @@ struct Inner {
     claimable: HashMap<i64, (LeasedJob, Option<String>)>,
     photos: HashMap<i64, Vec<u8>>,
     calls: Vec<Call>,
-    /// Every call by its secret, done or not.
-    arrived: Vec<(Route, bool)>,
+    /// Every call, done or not.
+    arrived: Vec<Arrival>,
     faults: HashMap<Route, VecDeque<Fault>>,
 }
 
@@ -91,6 +103,24 @@ struct Shared {
     inner: Arc<Mutex<Inner>>,
     queued: Arc<Notify>,
     called: Arc<Notify>,
+    /// How many requests wait for jobs.
+    asking: watch::Sender<usize>,
+}
+
+/// Counts a request for jobs while it waits, which ends too when its caller goes.
+struct Asking(Shared);
+
+impl Asking {
+    fn new(shared: &Shared) -> Self {
+        shared.asking.send_modify(|asking| *asking += 1);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.asking.send_modify(|asking| *asking -= 1);
+    }
 }
 
 impl Shared {
@@ -113,9 +143,11 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // No other test gets this port while the hub is down for a moment.
+        let port = private_services::free_port().unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let mut hub = Self {
-            port: listener.local_addr().unwrap().port(),
+            port,
             shared: Shared::default(),
             server: JoinSet::new(),
         };
@@ -198,17 +230,20 @@ impl Hub {
 
     /// How often `route` was called, failed calls included.
     pub(crate) fn arrived(&self, route: Route) -> usize {
-        self.shared
-            .lock()
-            .arrived
-            .iter()
-            .filter(|(of, _)| *of == route)
-            .count()
+        self.times_of(route).len()
+    }
+
+    /// When each call of `route` came, failed calls included.
+    pub(crate) fn times_of(&self, route: Route) -> Vec<Instant> {
+        let inner = self.shared.lock();
+        let of = inner.arrived.iter().filter(|call| call.route == route);
+        of.map(|call| call.at).collect()
     }
 
     /// Whether each call brought the secret.
     pub(crate) fn every_call_had_the_secret(&self) -> bool {
-        self.shared.lock().arrived.iter().all(|(_, good)| *good)
+        let inner = self.shared.lock();
+        inner.arrived.iter().all(|call| call.secret)
     }
 
     /// Waits until `pick` finds something among the calls.
@@ -227,6 +262,15 @@ impl Hub {
         found
             .await
             .unwrap_or_else(|_| panic!("waited in vain for {what}: {:#?}", self.calls()))
+    }
+
+    /// Waits until `count` requests wait for jobs.
+    pub(crate) async fn until_asked_by(&self, count: usize) {
+        let mut asking = self.shared.asking.subscribe();
+        let there = timeout(PATIENCE, asking.wait_for(|asking| *asking == count)).await;
+        there
+            .expect("the requests for jobs are not so many")
+            .unwrap();
     }
 
     /// The body of the result that is posted for `job_id`.
@@ -300,7 +344,11 @@ async fn fail(State(shared): State<Shared>, request: Request, next: Next) -> Res
         .is_some_and(|given| given == SECRET);
     let fault = {
         let mut inner = shared.lock();
-        inner.arrived.push((route, secret));
+        inner.arrived.push(Arrival {
+            route,
+            at: Instant::now(),
+            secret,
+        });
         inner.faults.get_mut(&route).and_then(VecDeque::pop_front)
     };
     match fault {
@@ -335,6 +383,7 @@ fn problem(status: StatusCode) -> Response {
 async fn lease(State(shared): State<Shared>, Json(request): Json<LeaseRequest>) -> Response {
     let most = request.max_jobs as usize;
     let wait = Duration::from_secs(request.wait_seconds.into());
+    let _asking = Asking::new(&shared);
     shared.record(Call::Lease(request));
     let jobs = timeout(wait, async {
         loop {

@@ -19,7 +19,10 @@ async fn a_job_that_ends_within_the_grace_is_finished() {
     let worker = Worker::start(&hub, &settings).await;
     hub.queue(1, photos::leaf());
     webhook.until_called(1).await;
+    hub.until_asked_by(1).await;
     worker.shutdown.soft.cancel();
+    // The request that waits for jobs would still get this one.
+    hub.until_asked_by(0).await;
     hub.queue(2, photos::leaf());
     worker.leave().await;
     assert_eq!(notifications(&hub.calls(), 1).len(), 1);

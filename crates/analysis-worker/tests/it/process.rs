@@ -1,7 +1,8 @@
 //! The binary: settings, signals, exit codes, logs.
 
 use std::{
-    process::{Child, Command, Output, Stdio},
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::Duration,
 };
 
@@ -40,6 +41,24 @@ async fn end(child: Child) -> Output {
         .unwrap()
 }
 
+/// Reads its log up to a line with `text`. What it writes later is lost with
+/// the reader, so a test keeps that until the process has ended.
+async fn logged(child: &mut Child, text: &'static str) -> BufReader<ChildStdout> {
+    let mut log = BufReader::new(child.stdout.take().unwrap());
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            let read = log.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended and never logged {text}");
+        }
+        log
+    });
+    let read = tokio::time::timeout(PATIENCE, reading).await;
+    read.unwrap_or_else(|_| panic!("it does not log {text}"))
+        .unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_it_with_0_and_its_log_shows_what_operators_look_for() {
     let hub = Hub::start().await;
@@ -69,11 +88,12 @@ async fn the_second_signal_ends_it_at_once() {
     let webhook = Webhook::start([Deed::Hang]).await;
     let url = webhook.url();
     let settings = [("N8N__WebhookUrl", url.as_str()), ("Worker__Grace", "10m")];
-    let child = binary(&hub, &settings).spawn().unwrap();
+    let mut child = binary(&hub, &settings).spawn().unwrap();
     hub.queue(1, photos::leaf());
     webhook.until_called(1).await;
     signal(&child, "TERM");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Two signals that come before the first is noticed are one.
+    let _log = logged(&mut child, "leaving: no more jobs are taken").await;
     signal(&child, "TERM");
     assert_eq!(end(child).await.status.code(), Some(1));
 }
@@ -105,9 +125,7 @@ async fn unsafe_settings_are_all_named_and_nothing_starts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_health_check_needs_a_worker() {
     let hub = Hub::start().await;
-    let free = tokio::net::TcpListener::bind("[::]:0").await.unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
+    let port = private_services::free_port().unwrap().to_string();
     let settings = [("PORT", port.as_str())];
     let check = || {
         let mut command = binary(&hub, &settings);

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use private_services::Redis;
 use serde_json::Value;
 use signalr::protocol::HubProtocol::Json;
-use signalr_redis::{LinkState, RedisLink};
+use signalr_redis::{LinkState, RedisLink, RedisOptions};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -13,6 +13,17 @@ use crate::{
     node::{Node, options},
     proxy::Proxy,
 };
+
+/// The options of a node that soon notices that Redis is away, and soon tries
+/// again. A busy machine may seem away to it as well, which these tests bear.
+fn impatient(url: &str) -> RedisOptions {
+    let mut options = options(url);
+    options.connect_timeout = Duration::from_secs(2);
+    options.command_timeout = Duration::from_secs(1);
+    options.ping_interval = Duration::from_millis(300);
+    options.longest_pause = Duration::from_millis(500);
+    options
+}
 
 /// A send to local clients takes microseconds; one that waited for Redis
 /// would take until a time limit, a second at least.
@@ -55,7 +66,7 @@ async fn until_reached(a: &Node, user: &str, client: &mut Client, event: &str) -
 #[tokio::test]
 async fn a_redis_that_was_killed_is_used_again_when_it_is_back() {
     let mut redis = Redis::start().await.unwrap();
-    let options = options(&redis.url());
+    let options = impatient(&redis.url());
     let (a, b) = (
         Node::start(options.clone()).await,
         Node::start(options).await,
@@ -84,7 +95,7 @@ async fn a_redis_that_was_killed_is_used_again_when_it_is_back() {
 #[tokio::test]
 async fn a_frozen_redis_is_noticed_and_blocks_nobody() {
     let mut redis = Redis::start().await.unwrap();
-    let options = options(&redis.url());
+    let options = impatient(&redis.url());
     let (a, b) = (
         Node::start(options.clone()).await,
         Node::start(options).await,
@@ -116,7 +127,7 @@ async fn a_frozen_redis_is_noticed_and_blocks_nobody() {
 async fn a_node_that_is_cut_off_serves_its_own_and_comes_back() {
     let redis = Redis::shared().await;
     let proxy = Proxy::before(redis.port()).await;
-    let mut behind = options(&redis.url_at(proxy.port));
+    let mut behind = impatient(&redis.url_at(proxy.port));
     let a = Node::start(behind.clone()).await;
     behind.port = redis.port();
     let b = Node::start(behind).await;
@@ -141,7 +152,7 @@ async fn a_node_that_is_cut_off_serves_its_own_and_comes_back() {
 #[tokio::test]
 async fn a_hub_starts_without_redis_and_finds_it_later() {
     let mut redis = Redis::start().await.unwrap();
-    let options = options(&redis.url());
+    let options = impatient(&redis.url());
     redis.process.kill().await.unwrap();
     let link = RedisLink::open(options).unwrap();
     until_down(&link).await;

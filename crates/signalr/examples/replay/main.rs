@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
 
 async fn play(scenarios: Vec<Scenario>, address: SocketAddr) -> Vec<Outcome> {
     replay::replay_all(scenarios, async |_| {
-        Target::new(address, || say("stop the server now (SIGTERM)"))
+        Target::new(address, None, || say("stop the server now (SIGTERM)"))
     })
     .await
 }

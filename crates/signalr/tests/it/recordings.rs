@@ -3,11 +3,18 @@
 //! those that is gone fails it too.
 
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use signalr::HubServer;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::replay::scenario::Scenario;
@@ -135,9 +142,22 @@ async fn start_server(_: &Scenario) -> Target {
         .local_addr()
         .expect("a bound listener has an address");
     let (router, hubs) = service::router().expect("the methods and options are valid");
+    let (count_begun, begun) = watch::channel(0);
+    let router = router.layer(from_fn_with_state(count_begun, count));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let server = Server { serving, hubs };
-    Target::new(address, move || server.stop())
+    Target::new(address, Some(begun), move || server.stop())
+}
+
+/// Counts a request when it waits for the first time, or is answered at once.
+async fn count(State(begun): State<watch::Sender<u64>>, request: Request, next: Next) -> Response {
+    let mut answering = pin!(next.run(request));
+    let first = poll_fn(|context| Poll::Ready(answering.as_mut().poll(context))).await;
+    begun.send_modify(|begun| *begun += 1);
+    match first {
+        Poll::Ready(response) => response,
+        Poll::Pending => answering.await,
+    }
 }
 
 /// A running server, ended when dropped.

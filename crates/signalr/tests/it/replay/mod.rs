@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::panic;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use self::scenario::Scenario;
@@ -35,14 +35,23 @@ const AT_ONCE: usize = 40;
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     stop: Box<dyn Fn() + Send + Sync>,
+    /// How many requests the server has begun with, where it can tell.
+    begun: Option<watch::Receiver<u64>>,
 }
 
 impl Target {
-    /// `stop` is called where the recorded server got SIGTERM.
-    pub(crate) fn new(address: SocketAddr, stop: impl Fn() + Send + Sync + 'static) -> Self {
+    /// `begun` counts the requests that have come as far as they come by
+    /// themselves, so that a poll among them waits for data. `stop` is called
+    /// where the recorded server got SIGTERM.
+    pub(crate) fn new(
+        address: SocketAddr,
+        begun: Option<watch::Receiver<u64>>,
+        stop: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         Self {
             address,
             stop: Box::new(stop),
+            begun,
         }
     }
 

@@ -92,12 +92,15 @@ impl<'a> Player<'a> {
             return Ok(index + 1);
         }
         match &step.action {
+            Action::Http(request, expected) if request.path.starts_with("/events/") => {
+                self.record(request, expected).await?;
+            }
             Action::Http(request, expected) => {
                 let answer = self.exchange(request).await;
                 self.forget_negotiated(request, expected);
                 self.check_answer(expected, answer)?;
             }
-            Action::HttpStart(id, request) => self.start(id, request).await,
+            Action::HttpStart(id, request) => self.start(id, request).await?,
             Action::HttpEnd(id, expected) => {
                 if self.scenario.about.contains("not normative which") {
                     return self.end_race(index).await;

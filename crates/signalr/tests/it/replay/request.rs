@@ -3,12 +3,18 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::compare::{self, Mismatch};
 use super::http::{self, Response};
 use super::play::{LONGEST_ANSWER, Player, failed};
 use super::scenario::{Action, Expected, Request};
+
+/// In which a request arrives at a server that cannot tell when it has.
+const TO_ARRIVE: Duration = Duration::from_millis(60);
+
+/// Longer than a server takes to write down that a connection ended.
+const LONGEST_RECORD: Duration = Duration::from_secs(20);
 
 impl<'a> Player<'a> {
     pub(super) async fn exchange(&self, request: &Request) -> io::Result<Response> {
@@ -32,13 +38,44 @@ impl<'a> Player<'a> {
         }
     }
 
-    pub(super) async fn start(&mut self, id: &'a str, request: &Request) {
+    /// Sends a request whose answer comes later. The next step finds it at the
+    /// server.
+    pub(super) async fn start(&mut self, id: &'a str, request: &Request) -> Result<(), Mismatch> {
         let (address, request) = (self.target.address, self.bound(request));
+        let begun = self.target.begun.clone();
+        let before = begun.as_ref().map_or(0, |begun| *begun.borrow());
         let pending =
             async move { timeout(LONGEST_ANSWER, http::exchange(address, &request)).await? };
         self.requests.insert(id, tokio::spawn(pending));
-        // The next step must find this request at the server.
-        sleep(Duration::from_millis(60)).await;
+        let Some(mut begun) = begun else {
+            sleep(TO_ARRIVE).await;
+            return Ok(());
+        };
+        let arrived = begun.wait_for(|begun| *begun > before);
+        match timeout(LONGEST_ANSWER, arrived).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Mismatch::new(format!("request {id} to arrive"), "nothing")),
+        }
+    }
+
+    /// The server's record of a connection, which it writes when it comes to
+    /// it: asked for again until it is as recorded.
+    pub(super) async fn record(
+        &mut self,
+        request: &Request,
+        expected: &Expected,
+    ) -> Result<(), Mismatch> {
+        let give_up = Instant::now() + LONGEST_RECORD;
+        loop {
+            let before = self.bindings.clone();
+            let answer = self.exchange(request).await;
+            let checked = self.check_answer(expected, answer);
+            if checked.is_ok() || Instant::now() > give_up {
+                return checked;
+            }
+            self.bindings = before;
+            sleep(TO_ARRIVE).await;
+        }
     }
 
     pub(super) async fn end(&mut self, id: &str) -> io::Result<Response> {
