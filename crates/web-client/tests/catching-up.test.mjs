@@ -114,6 +114,59 @@ test('notifications of other kinds of jobs do not keep the others unread', async
   await tabs.close();
 });
 
+test('what is of another kind is not counted once everything has come', async () => {
+  const tabs = await context();
+  const page = await openAs(tabs, system, 64);
+  await connected(page);
+  await system.completed(64, 805);
+  await system.notify({ event: 'ReportReady', userId: 64, payload: { reportId: 9 } });
+  await page.locator('#badge').getByText('1', { exact: true }).waitFor();
+  await page.evaluate(() => (location.hash = 'analysis/805'));
+  await until('the hub knows', async () => (await acknowledged(64)) === 1);
+  await page.locator('#badge').waitFor({ state: 'hidden' });
+  // The hub counts the report, of which this page never hears.
+  const counted = page.waitForResponse(/unread-count/);
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  assert.equal((await (await counted).json()).unread, 1);
+  await system.completed(64, 806);
+  await page.locator('#badge').getByText('1', { exact: true }).waitFor();
+
+  await page.evaluate(() => (location.hash = 'analysis/806'));
+  await until('the hub knows', async () => (await acknowledged(64)) === 3);
+  await system.notify({ event: 'ReportReady', userId: 64, payload: { reportId: 10 } });
+  await page.reload();
+  await connected(page);
+  assert.equal(await page.title(), 'Tendril');
+  assert.equal(await page.locator('#badge').isVisible(), false);
+  assert.deepEqual(page.faults, []);
+  await tabs.close();
+});
+
+test('what the user saw is acknowledged again where the first time is lost', async () => {
+  const tabs = await context();
+  await tabs.addInitScript(() => {
+    // The page's clock, faster.
+    const real = window.setInterval;
+    window.setInterval = (tick, every, ...more) => real(tick, every === 30_000 ? 300 : every, ...more);
+    window.lost = 0;
+    window.WebSocket = class extends WebSocket {
+      send(data) {
+        if (window.lost === 0 && data.includes('"Acknowledge"')) window.lost += 1;
+        else super.send(data);
+      }
+    };
+  });
+  const page = await openAs(tabs, system, 65);
+  await connected(page);
+  await system.completed(65, 811);
+  await page.locator('.toast').getByText('Wheat #811').waitFor();
+  await page.evaluate(() => (location.hash = 'analysis/811'));
+  await until('the hub knows', async () => (await acknowledged(65)) === 1);
+  assert.equal(await page.evaluate(() => window.lost), 1);
+  assert.deepEqual(page.faults, []);
+  await tabs.close();
+});
+
 test('the focus stays where it is while things change', async () => {
   const tabs = await context();
   const page = await openAs(tabs, system, 63);

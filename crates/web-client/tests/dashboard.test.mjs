@@ -106,6 +106,65 @@ test('live updates are turned off and on; clients poll meanwhile and are told of
   await Promise.all([page, user].map((each) => each.context().close()));
 });
 
+test('what an operator is typing stays while another switch is turned, and the focus, too', async () => {
+  const page = await admin();
+  const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
+  const notice = page.getByRole('textbox', { name: 'Notice to everybody' });
+  const before = await notice.inputValue();
+  await notice.fill('Not said yet');
+  const toggle = page.getByRole('form', { name: 'Unified stream' });
+  const was = await toggle.locator('.state').innerText();
+  const button = toggle.getByRole('button');
+  for (const now of [was === 'on' ? 'off' : 'on', was]) {
+    await button.focus();
+    await page.keyboard.press('Enter');
+    await toggle.getByText(now, { exact: true }).waitFor();
+    assert.ok(await isFocused(button), 'the switch lost the focus');
+    assert.equal(await notice.inputValue(), 'Not said yet');
+  }
+  // What was set is what is shown: without the spaces around it.
+  await notice.fill(`  ${before || 'Soon'}  `);
+  await page.keyboard.press('Enter');
+  await until('it is set', async () => (await notice.inputValue()) === (before || 'Soon'));
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test('after a connection is closed the focus is on the next one', async () => {
+  const [page, ...users] = await Promise.all([admin(), client(71), client(72)]);
+  await page.getByLabel('User (empty').fill('');
+  await page.locator('#connections-form').getByRole('button').click();
+  const closers = page.getByRole('button', { name: /^Close this connection of user 7[12]$/ });
+  await until('both are listed', async () => (await closers.count()) === 2);
+  await closers.first().focus();
+  await page.keyboard.press('Enter');
+  await page.getByText('1 connection closed.').waitFor();
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /^(Close|Show)$/);
+  assert.deepEqual(page.faults, []);
+  await Promise.all([page, ...users].map((each) => each.context().close()));
+});
+
+test('a hub that does not tell its health is asked one question at a time', async () => {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE);
+  const asking = { now: 0, most: 0, all: 0 };
+  await context.route('**/health', () => {
+    asking.all += 1;
+    asking.now += 1;
+    asking.most = Math.max(asking.most, asking.now);
+    // It is never answered.
+  });
+  context.on('requestfailed', (request) => {
+    if (request.url().endsWith('/health')) asking.now -= 1;
+  });
+  const page = await openAdmin(context, system);
+  await connected(page);
+  await page.getByText('The hub does not answer.').waitFor();
+  await until('it is asked again', () => asking.all >= 2);
+  assert.equal(asking.most, 1);
+  await context.close();
+});
+
 test('whoever is no operator is turned away, and a hub that is away is said to be', async () => {
   const context = await browser.newContext();
   context.setDefaultTimeout(PATIENCE);

@@ -1,7 +1,7 @@
 // The web client while the hub dies, and while the network is away.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, launch, openAs, openPage, photo } from './harness/browser.mjs';
+import { connected, launch, openAs, openPage, photo, recordToasts } from './harness/browser.mjs';
 import { Network } from './harness/network.mjs';
 import { PATIENCE, System, until } from './harness/system.mjs';
 
@@ -15,17 +15,6 @@ async function context() {
   const made = await browser.newContext({ viewport: { width: 1180, height: 860 } });
   made.setDefaultTimeout(PATIENCE);
   return made;
-}
-
-/** Titles of all toasts that a page has ever shown. */
-async function recordToasts(page) {
-  await page.evaluate(() => {
-    window.toasts = [];
-    new MutationObserver((changes) => {
-      for (const { addedNodes } of changes) for (const node of addedNodes) window.toasts.push(node.firstChild.textContent);
-    }).observe(document.getElementById('toasts'), { childList: true });
-  });
-  return () => page.evaluate(() => window.toasts);
 }
 
 test('the hub is killed and started again under the page', async () => {

@@ -1,7 +1,7 @@
 // The web client as a person uses it: real Chromium, real hub, real worker.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, launch, openAs, openPage, photo } from './harness/browser.mjs';
+import { connected, launch, openAs, openPage, photo, recordToasts } from './harness/browser.mjs';
 import { PATIENCE, System, until } from './harness/system.mjs';
 
 let system;
@@ -43,6 +43,7 @@ test('from signing in to the result, with a second tab of the same user', async 
   await page.getByText('No analysis yet').waitFor();
   const second = await openPage(tabs, system);
   await connected(second);
+  const toasts = await Promise.all([page, second].map(recordToasts));
 
   await page.setInputFiles('#photo', photo(1));
   await page.getByLabel('Crop').fill('wheat');
@@ -64,12 +65,12 @@ test('from signing in to the result, with a second tab of the same user', async 
   assert.match(await overlay.getAttribute('src'), /\/overlay\?/);
   await page.getByRole('button', { name: 'Photo', exact: true }).click();
   assert.match(await overlay.getAttribute('src'), /\/image\?/);
-  await page.locator('.toast').getByText('Wheat #1 is done').waitFor();
+  await until('it is told', async () => (await toasts[0]()).includes('Wheat #1 is done'));
   assert.match(await page.locator('#list [data-analysis="1"] .score').innerText(), /^\d+$/);
 
   // The other has it in its list by itself, and was told.
   await second.locator('#list [data-analysis="1"] .score').waitFor();
-  await second.locator('.toast').getByText('Wheat #1 is done').waitFor();
+  await until('it is told in the other', async () => (await toasts[1]()).includes('Wheat #1 is done'));
   assert.deepEqual([...page.faults, ...second.faults], []);
   await tabs.close();
 });
@@ -204,6 +205,60 @@ test('by keyboard alone, and what is refused is said', async () => {
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('button', { name: 'User 42' }).waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem('tendril.token')), null);
+  assert.deepEqual(page.faults, []);
+  await tabs.close();
+});
+
+test('two clicks on a user sign in once', async () => {
+  const tabs = await context();
+  const page = await openPage(tabs, system);
+  const sockets = [];
+  page.on('websocket', (socket) => sockets.push(socket.url()));
+  const answered = [];
+  page.on('response', (response) => response.url().endsWith('/api/development/token') && answered.push(response.finished()));
+  await page.getByRole('button', { name: 'User 7', exact: true }).dblclick();
+  await until('both clicks are answered', () => answered.length === 2);
+  await Promise.all(answered);
+  await connected(page);
+  // A second workspace would have opened a connection before this one knows its position.
+  await system.completed(7, 930);
+  await page.locator('.toast').getByText('Wheat #930').waitFor();
+  assert.equal(await page.locator('.toast').count(), 1);
+  assert.equal(sockets.length, 1);
+  assert.deepEqual(page.faults, []);
+  await tabs.close();
+});
+
+test('a photo that is cancelled while it is made smaller is not sent', async () => {
+  const tabs = await context();
+  // Making it smaller takes until the test says so.
+  await tabs.addInitScript(() => {
+    const real = window.createImageBitmap.bind(window);
+    const held = new Promise((resolve) => (window.goOn = resolve));
+    window.createImageBitmap = async (source) => {
+      window.isMadeSmaller = true;
+      await held;
+      return real(source);
+    };
+  });
+  const page = await openAs(tabs, system, 56);
+  await connected(page);
+  const sent = [];
+  page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+  const { buffer, ...about } = photo(9);
+  // Behind its end a picture may have anything; so it is larger than the hub takes.
+  await page.setInputFiles('#photo', { ...about, buffer: Buffer.concat([buffer, Buffer.alloc(11 << 20)]) });
+  await page.getByRole('button', { name: 'Analyse' }).click();
+  await until('it is made smaller', () => page.evaluate(() => window.isMadeSmaller));
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.evaluate(() => window.goOn());
+  await page.locator('#sending').waitFor({ state: 'hidden' });
+  assert.deepEqual(sent.filter((url) => url.includes('plantanalyses')), []);
+  assert.equal(await page.locator('#upload-error').isVisible(), false);
+
+  // Not cancelled, it is.
+  await page.getByRole('button', { name: 'Analyse' }).click();
+  await page.locator('#detail .ring').waitFor();
   assert.deepEqual(page.faults, []);
   await tabs.close();
 });

@@ -114,6 +114,9 @@ export class PlantAnalysisApi {
 /** `fetch` tells nothing of how far an upload is. */
 function sendWithProgress(url: string, headers: Record<string, string>, form: FormData, upload: Upload): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    const cancelled = () => reject(new DOMException('The upload was cancelled.', 'AbortError'));
+    // `abort()` does nothing to a request that is not under way yet: it would be sent after all.
+    if (upload.signal?.aborted) return cancelled();
     const request = new XMLHttpRequest();
     request.open('POST', url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
@@ -124,9 +127,8 @@ function sendWithProgress(url: string, headers: Record<string, string>, form: Fo
       else reject(refusal(request.status, request.response, request.getResponseHeader('Retry-After')));
     };
     request.onerror = () => reject(new ApiError(0, null));
-    request.onabort = () => reject(new DOMException('The upload was cancelled.', 'AbortError'));
+    request.onabort = cancelled;
     upload.signal?.addEventListener('abort', () => request.abort());
-    if (upload.signal?.aborted) request.abort();
     request.send(form);
   });
 }

@@ -11,6 +11,8 @@ export function signIn(message: string | null, signedIn: (session: Session) => v
   const tokenForm = byId<HTMLFormElement>('token-form');
   const error = byId('sign-in-error');
   const accept = (token: string) => {
+    // Two clicks are answered by two tokens; one was enough.
+    if (section.hidden) return;
     const session = read(token);
     if (!session) return showText(error, 'This is no token that is valid now.');
     section.hidden = true;

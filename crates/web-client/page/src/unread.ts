@@ -4,6 +4,14 @@ import type { Ended } from './words.js';
 /** At most so many entries are kept here. */
 const SHOWN = 100;
 
+/** How much of the log has come. */
+interface Arrived {
+  /** Up to here all entries that are shown on this page have come. */
+  position(): number;
+  /** Whether entries come as they are logged, so that nothing is on its way for long. */
+  isLive(): boolean;
+}
+
 /**
  * What the user has not seen. The hub keeps one position a user: everything up to it was seen.
  * So what is looked at out of order waits here until what is before it was seen, too.
@@ -11,7 +19,7 @@ const SHOWN = 100;
 export class Unread {
   readonly #changed: () => void;
   readonly #acknowledge: (sequence: number) => void;
-  readonly #position: () => number;
+  readonly #arrived: Arrived;
   readonly #entries = new Map<number, Ended>();
   readonly #seen = new Set<number>();
   #acknowledged = 0;
@@ -19,15 +27,19 @@ export class Unread {
   /** Up to here there may have been entries that are not kept. */
   #dropped = 0;
 
-  /** `position` tells up to where all entries that are shown here have come. */
-  constructor(changed: () => void, acknowledge: (sequence: number) => void, position: () => number) {
+  constructor(changed: () => void, acknowledge: (sequence: number) => void, arrived: Arrived) {
     this.#changed = changed;
     this.#acknowledge = acknowledge;
-    this.#position = position;
+    this.#arrived = arrived;
   }
 
+  /** Entries of other kinds of jobs are not counted, once it is known which they are. */
   get count(): number {
-    return Math.max(0, this.#head - this.#acknowledged - this.#seen.size);
+    const kept = [...this.#entries.keys()].filter((sequence) => this.isUnread(sequence)).length;
+    const dropped = Math.max(this.#acknowledged, this.#dropped);
+    const gone = this.#unknown(this.#acknowledged, dropped);
+    const toCome = this.#arrived.isLive() ? 0 : this.#unknown(Math.max(dropped, this.#arrived.position()), this.#head);
+    return kept + gone + toCome;
   }
 
   get acknowledged(): number {
@@ -96,9 +108,15 @@ export class Unread {
     this.#moveTo(Math.max(acknowledged, this.#acknowledged));
   }
 
+  /** How many entries behind `after` and up to `last` are neither kept nor seen. */
+  #unknown(after: number, last: number): number {
+    const known = new Set([...this.#entries.keys(), ...this.#seen]);
+    return Math.max(0, last - after - [...known].filter((sequence) => sequence > after && sequence <= last).length);
+  }
+
   /** Sequences of other kinds of jobs are told nowhere on this page. */
   #isOfAnotherKind(sequence: number): boolean {
-    return sequence > this.#dropped && sequence <= this.#position() && !this.#entries.has(sequence);
+    return sequence > this.#dropped && sequence <= this.#arrived.position() && !this.#entries.has(sequence);
   }
 
   #drop(sequence: number): void {

@@ -90,6 +90,7 @@ async function sendPhoto(api: PlantAnalysisApi, original: File, cropType: string
   show(0, 'Sending');
   byId('sending').hidden = false;
   const photo = await prepare(original);
+  signal.throwIfAborted();
   const onProgress = (share: number) => show(share, share < 1 ? 'Sending' : 'Sent, waiting for the hub');
   for (let attempt = 0; ; attempt += 1) {
     try {

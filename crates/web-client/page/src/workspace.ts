@@ -36,14 +36,20 @@ export class Workspace {
   #drawsLater = false;
   #toAcknowledge = 0;
 
-  constructor(session: Session, refused: () => void) {
+  constructor(session: Session, refused: (why: string) => void) {
     const { signal } = this.#gone;
-    // Another tab may have a newer one of the same user.
-    const token = () => load()?.token ?? session.token;
+    // Another tab may have a newer one; but never another user's, who may have signed in since.
+    const token = () => {
+      const newest = load();
+      return newest?.user === session.user ? newest.token : session.token;
+    };
     this.#session = session;
     this.#api = new PlantAnalysisApi({ token });
     this.#analyses = new Analyses(this.#api, () => this.#show(), (error) => showText(byId('list-error'), error?.message ?? null));
-    this.#unread = new Unread(() => this.#show(), (sequence) => this.#acknowledge(sequence), () => this.#client.sequence);
+    this.#unread = new Unread(() => this.#show(), (sequence) => this.#acknowledge(sequence), {
+      position: () => this.#client.sequence,
+      isLive: () => this.#client.state.status === 'connected',
+    });
     this.#tabs = new Tabs(session.user, (news) => {
       if (news.kind === 'read') this.#unread.readElsewhere(news.acknowledged);
       else void this.#analyses.load(news.analysisId);
@@ -67,6 +73,7 @@ export class Workspace {
     const clock = setInterval(() => {
       this.#show();
       if (this.#analyses.isStale) void this.#analyses.refresh();
+      if (this.#toAcknowledge > 0 && this.#client.state.status === 'connected') this.#acknowledge(this.#toAcknowledge);
     }, 30_000);
     const poll = setInterval(() => this.#poll(), POLLED_EVERY);
     signal.addEventListener('abort', () => [clock, poll].forEach(clearInterval));
@@ -83,7 +90,7 @@ export class Workspace {
     await this.#client.stop();
   }
 
-  #listen(token: () => string, refused: () => void): PlantAnalysisClient {
+  #listen(token: () => string, refused: (why: string) => void): PlantAnalysisClient {
     // Entries that the user has seen elsewhere are not asked for.
     const from = async () => this.#unread.told(await this.#api.unreadCount());
     const client = new PlantAnalysisClient({ token, from });
@@ -100,11 +107,11 @@ export class Workspace {
     return client;
   }
 
-  #stateIs(state: ConnectionState, refused: () => void): void {
+  #stateIs(state: ConnectionState, refused: (why: string) => void): void {
     if (this.#gone.signal.aborted) return;
     showConnection(state);
     this.#show();
-    if (state.status === 'unauthorized') refused();
+    if (state.status === 'unauthorized') refused('The hub does not accept the token any more. Sign in again.');
   }
 
   #resumed(): void {
@@ -158,7 +165,7 @@ export class Workspace {
   #acknowledge(sequence: number): void {
     this.#toAcknowledge = Math.max(this.#toAcknowledge, sequence);
     this.#tabs.tell({ kind: 'read', acknowledged: sequence });
-    // While there is no connection it waits for the next one.
+    // Where it fails, it waits for the next connection, or for the clock.
     this.#client.acknowledge(sequence).then(() => {
       if (this.#toAcknowledge <= sequence) this.#toAcknowledge = 0;
     }, () => undefined);

@@ -72,3 +72,14 @@ async function takePagesFromDist(page) {
 }
 
 export const connected = (page) => page.locator('#connection[data-status=connected]').waitFor();
+
+/** Gives what tells the titles of all toasts that a page has shown from now on, also of those that went away. */
+export async function recordToasts(page) {
+  await page.evaluate(() => {
+    window.toasts = [];
+    new MutationObserver((changes) => {
+      for (const { addedNodes } of changes) for (const node of addedNodes) window.toasts.push(node.firstChild.textContent);
+    }).observe(document.getElementById('toasts'), { childList: true });
+  });
+  return () => page.evaluate(() => window.toasts);
+}

@@ -1,5 +1,11 @@
 import type { ConnectionsClosed, HealthReport, NodeConnections, NotificationLogPage, Problem, SwitchChange, Switches, UserConnections } from './types.js';
 
+/** How long the hub may take to tell its health, in milliseconds; it bounds each of its checks. */
+const HEALTH_TIMEOUT = 5_000;
+
+/** How long any other answer may take. */
+const ANSWER_TIMEOUT = 20_000;
+
 /** The hub's REST surface for operators. */
 export class AdminApi {
   readonly #token: () => string;
@@ -12,7 +18,7 @@ export class AdminApi {
 
   /** Also of a hub that is not healthy, which answers 503. */
   async health(): Promise<HealthReport> {
-    const response = await fetch('/health');
+    const response = await fetch('/health', { signal: AbortSignal.timeout(HEALTH_TIMEOUT) });
     return (await response.json()) as HealthReport;
   }
 
@@ -47,7 +53,10 @@ export class AdminApi {
   async #request<Answer>(method: string, path: string, content?: unknown): Promise<Answer> {
     const headers: Record<string, string> = { Authorization: `Bearer ${this.#token()}` };
     if (content !== undefined) headers['Content-Type'] = 'application/json';
-    const response = await fetch(path, { method, headers, ...(content !== undefined && { body: JSON.stringify(content) }) });
+    const sent = content === undefined ? {} : { body: JSON.stringify(content) };
+    const response = await fetch(path, { method, headers, signal: AbortSignal.timeout(ANSWER_TIMEOUT), ...sent }).catch(() => {
+      throw new Error('The hub cannot be reached.');
+    });
     if (response.status === 401) this.#refused();
     const body: unknown = await response.json().catch(() => null);
     if (!response.ok) throw new Error((body as Problem | null)?.detail ?? `The hub answered ${response.status}.`);

@@ -63,7 +63,10 @@ export class ConnectionsView {
   async #close(close: () => Promise<{ readonly closed: number }>): Promise<void> {
     await this.#try(async () => {
       const { closed } = await close();
+      const place = buttons().findIndex((button) => button === document.activeElement);
       await this.#load();
+      // The button that was pressed is gone: the next one takes its place, and the focus.
+      if (place >= 0) (buttons()[place] ?? buttons().at(-1) ?? byId('connections-show')).focus();
       byId('connections-text').textContent = `${plural(closed, 'connection')} closed.`;
     });
   }
@@ -76,4 +79,9 @@ export class ConnectionsView {
       showText(byId('connections-error'), (error as Error).message);
     }
   }
+}
+
+/** Those of the connections that are listed. */
+function buttons(): HTMLButtonElement[] {
+  return [...byId('connections-found').querySelectorAll('button')];
 }

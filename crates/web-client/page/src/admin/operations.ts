@@ -23,15 +23,21 @@ export class Operations {
   readonly #link: Link;
   readonly #api: AdminApi;
   #before: Figures | null = null;
+  /** One question at a time: a hub that does not answer is not asked more. */
+  #askingHealth = false;
 
   constructor(session: Session, refused: (why: string) => void) {
     const { signal } = this.#gone;
     const token = () => session.token;
-    this.#api = new AdminApi(token, () => refused('The hub does not accept this token for the role Admin.'));
+    // A late answer to who has left must not sign out who came since.
+    const turnedAway = () => {
+      if (!signal.aborted) refused('The hub does not accept this token for the role Admin.');
+    };
+    this.#api = new AdminApi(token, turnedAway);
     this.#link = new Link(token, {
       state: (state) => {
         if (signal.aborted) return;
-        if (state.status === 'unauthorized') refused('The hub does not accept this token for the role Admin.');
+        if (state.status === 'unauthorized') turnedAway();
         else showConnection(state);
         if (state.status !== 'connected') this.#lost();
       },
@@ -41,7 +47,7 @@ export class Operations {
     byId('connection-retry').addEventListener('click', () => this.#link.retryNow(), { signal });
     new ConnectionsView(this.#api, signal);
     new LogView(this.#api, signal);
-    new SwitchesView(this.#api);
+    new SwitchesView(this.#api, signal);
     void this.#health();
     const health = setInterval(() => void this.#health(), HEALTH_EVERY);
     signal.addEventListener('abort', () => clearInterval(health));
@@ -69,7 +75,10 @@ export class Operations {
   }
 
   async #health(): Promise<void> {
-    if (document.hidden) return;
-    showHealth(await this.#api.health().catch(() => null));
+    if (document.hidden || this.#askingHealth) return;
+    this.#askingHealth = true;
+    const report = await this.#api.health().catch(() => null);
+    this.#askingHealth = false;
+    if (!this.#gone.signal.aborted) showHealth(report);
   }
 }

@@ -2,57 +2,99 @@ import { byId, el, showText } from '../dom.js';
 import type { AdminApi } from './admin-api.js';
 import type { SwitchChange, Switches } from './types.js';
 
+/** The form of one switch. It is changed in place, so that focus and typed text stay. */
+interface Control {
+  readonly form: HTMLElement;
+  show(switches: Switches): void;
+}
+
 /** What operators turn while the hub runs. Each change is asked about first. */
 export class SwitchesView {
   readonly #api: AdminApi;
+  readonly #signal: AbortSignal;
+  readonly #controls: readonly Control[];
 
-  constructor(api: AdminApi) {
+  constructor(api: AdminApi, signal: AbortSignal) {
     this.#api = api;
+    this.#signal = signal;
+    this.#controls = [
+      this.#toggle('Live updates', 'enableSignalR', 'Turning them off closes every client\'s connection; everything else goes on, and clients can poll.'),
+      this.#toggle('Unified stream', 'realtimeStreamingV2', 'Closes the connections of /v2/realtime/stream.'),
+      this.#field('Users served live, in per cent', 'rollout', { type: 'number', min: '0', max: '100', required: true }, {
+        value: (switches) => String(switches.realtimeRolloutPercent),
+        change: (text) => ({ realtimeRolloutPercent: Number(text) }),
+        question: (text) => `Serve ${text} % of the users live? The others are disconnected and can poll.`,
+      }),
+      this.#field('Log filter', 'log-filter', { maxlength: '500', required: true, spellcheck: 'false' }, {
+        value: (switches) => switches.logFilter ?? '',
+        change: (text) => ({ logFilter: text }),
+        question: (text) => `Log by the filter ${text}?`,
+      }),
+      this.#field('Notice to everybody', 'notice', { maxlength: '500', placeholder: 'none' }, {
+        value: (switches) => switches.maintenanceNotice?.message ?? '',
+        change: (text) => ({ maintenanceNotice: text ? { message: text } : null }),
+        question: (text) => (text ? `Show everybody who is connected: "${text}"?` : 'Take the notice back?'),
+      }),
+    ];
+    signal.addEventListener('abort', () => byId('switches').replaceChildren());
     void this.#try(() => api.switches());
   }
 
   #show(switches: Switches): void {
-    const forms = [
-      this.#toggle('Live updates', 'enableSignalR', switches.enableSignalR, 'Turning them off closes every client\'s connection; everything else goes on, and clients can poll.'),
-      this.#toggle('Unified stream', 'realtimeStreamingV2', switches.realtimeStreamingV2, 'Closes the connections of /v2/realtime/stream.'),
-      this.#field('Users served live, in per cent', 'rollout', String(switches.realtimeRolloutPercent), { type: 'number', min: '0', max: '100', required: true },
-        (text) => ({ realtimeRolloutPercent: Number(text) }), (text) => `Serve ${text} % of the users live? The others are disconnected and can poll.`),
-      this.#field('Log filter', 'log-filter', switches.logFilter ?? '', { maxlength: '500', required: true, spellcheck: 'false' },
-        (text) => ({ logFilter: text }), (text) => `Log by the filter ${text}?`),
-      this.#field('Notice to everybody', 'notice', switches.maintenanceNotice?.message ?? '', { maxlength: '500', placeholder: 'none' },
-        (text) => ({ maintenanceNotice: text ? { message: text } : null }), (text) => (text ? `Show everybody who is connected: "${text}"?` : 'Take the notice back?')),
-    ];
-    byId('switches').replaceChildren(...forms);
+    for (const control of this.#controls) control.show(switches);
+    const place = byId('switches');
+    if (place.childElementCount === 0) place.append(...this.#controls.map(({ form }) => form));
   }
 
-  #toggle(name: string, member: 'enableSignalR' | 'realtimeStreamingV2', on: boolean, warning: string): HTMLElement {
-    const button = el('button', { class: on ? 'button small danger' : 'button small' }, on ? 'Turn off' : 'Turn on');
-    const state = el('span', { class: 'state', 'data-grade': on ? 'good' : 'poor' }, on ? 'on' : 'off');
+  #toggle(name: string, member: 'enableSignalR' | 'realtimeStreamingV2', warning: string): Control {
+    let on = false;
+    const button = el('button');
+    const state = el('span', { class: 'state' });
     const form = el('form', { 'aria-label': name }, el('span', { class: 'label' }, name), state, button);
     form.onsubmit = (event) => {
       event.preventDefault();
       const question = on ? `Turn off: ${name}? ${warning}` : `Turn on: ${name}?`;
       if (confirm(question)) void this.#turn({ [member]: !on });
     };
-    return form;
+    const show = (switches: Switches) => {
+      on = switches[member];
+      button.className = on ? 'button small danger' : 'button small';
+      button.textContent = on ? 'Turn off' : 'Turn on';
+      state.dataset['grade'] = on ? 'good' : 'poor';
+      state.textContent = on ? 'on' : 'off';
+    };
+    return { form, show };
   }
 
   #field(
     name: string,
     id: string,
-    value: string,
     attributes: Readonly<Record<string, string | boolean>>,
-    change: (text: string) => SwitchChange,
-    question: (text: string) => string,
-  ): HTMLElement {
-    const input = el('input', { id: `switch-${id}`, value, autocomplete: 'off', ...attributes });
+    { value, change, question }: {
+      readonly value: (switches: Switches) => string;
+      readonly change: (text: string) => SwitchChange;
+      readonly question: (text: string) => string;
+    },
+  ): Control {
+    let shown = '';
+    let sent: string | null = null;
+    const input = el('input', { id: `switch-${id}`, autocomplete: 'off', ...attributes });
     const form = el('form', { 'aria-label': name }, el('label', { for: `switch-${id}` }, name), input, el('button', { class: 'button small' }, 'Set'));
     form.onsubmit = (event) => {
       event.preventDefault();
       const text = input.value.trim();
-      if (confirm(question(text))) void this.#turn(change(text));
+      if (!confirm(question(text))) return;
+      sent = input.value;
+      void this.#turn(change(text));
     };
-    return form;
+    const show = (switches: Switches) => {
+      // What somebody is typing is theirs until they set it.
+      const isTyped = input.value !== shown && input.value !== sent;
+      shown = value(switches);
+      sent = null;
+      if (!isTyped) input.value = shown;
+    };
+    return { form, show };
   }
 
   #turn(change: SwitchChange): Promise<void> {
@@ -60,11 +102,7 @@ export class SwitchesView {
   }
 
   async #try(ask: () => Promise<Switches>): Promise<void> {
-    try {
-      this.#show(await ask());
-      showText(byId('switches-error'), null);
-    } catch (error) {
-      showText(byId('switches-error'), (error as Error).message);
-    }
+    const error = await ask().then((switches) => void (this.#signal.aborted || this.#show(switches)), (error: Error) => error);
+    if (!this.#signal.aborted) showText(byId('switches-error'), error?.message ?? null);
   }
 }
