@@ -21,4 +21,5 @@ mod n8n_faults;
 mod leaving;
 mod health;
 mod process;
+mod checking;
 mod rabbitmq;

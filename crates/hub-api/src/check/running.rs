@@ -50,8 +50,33 @@ pub(super) async fn items(url: &str, target: &Target, config: Option<&Config>) -
     };
     items.push(stranger(&internal).await);
     if let Some(secret) = &config.internal.secret {
-        items.push(same_secret(&internal, secret).await);
-        items.extend(way(&public, &internal, secret, target, config).await);
+        items.extend(with_secrets(&public, &internal, secret, target, config).await);
+    }
+    items
+}
+
+/// What shows the internal secret or a token to whoever can listen on the way
+/// is not tried there.
+async fn with_secrets(
+    public: &Web,
+    internal: &Web,
+    secret: &SecretString,
+    target: &Target,
+    config: &Config,
+) -> Vec<Item> {
+    let readable = |web: &Web| format!("not tried: {} is not encrypted", web.origin());
+    if !internal.is_private() {
+        let advice = "give --internal-url an https address, or one of the private network: \
+                      the secret could be read on its way";
+        return vec![Item::fail("internal link", readable(internal), advice)];
+    }
+    let mut items = vec![same_secret(internal, secret).await];
+    if public.is_private() {
+        items.extend(way(public, internal, secret, target, config).await);
+    } else {
+        let advice = "give --url an https address: a token could be read on its way; \
+                      Ping and notification were not tried";
+        items.push(Item::warn("token", readable(public), advice));
     }
     items
 }

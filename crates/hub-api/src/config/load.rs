@@ -239,6 +239,45 @@ mod tests {
     }
 
     #[test]
+    fn times_by_which_nobody_could_be_served_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let wrong = [
+            ("Server__FirstByteTimeout", "server.first_byte_timeout"),
+            ("Server__HeaderTimeout", "server.header_timeout"),
+            ("Server__IdleTimeout", "server.idle_timeout"),
+            ("Server__BodyIdleTimeout", "server.body_idle_timeout"),
+            ("Server__RequestTimeout", "server.request_timeout"),
+            ("Server__UploadTimeout", "server.upload_timeout"),
+            ("Notifications__Retention", "notifications.retention"),
+            ("Jwt__JwksRefresh", "jwt.jwks_refresh"),
+            ("Jwt__JwksCooldown", "jwt.jwks_cooldown"),
+        ];
+        let text = refusal(&sources(dir.path(), &wrong.map(|(name, _)| (name, "0"))));
+        for (_, key) in wrong {
+            assert!(
+                text.contains(&format!("{key}: must be at least")),
+                "{key} in {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_waiting_lease_outlives_short_requests() {
+        let dir = tempfile::tempdir().unwrap();
+        for (request, internal) in [("1", 40), ("60", 120)] {
+            let config = load(&sources(
+                dir.path(),
+                &[
+                    ("ASPNETCORE_ENVIRONMENT", "Development"),
+                    ("Server__RequestTimeout", request),
+                ],
+            ))
+            .unwrap();
+            assert_eq!(config.server.internal_timeout().as_secs(), internal);
+        }
+    }
+
+    #[test]
     fn a_file_that_is_no_toml_is_named_and_its_lines_are_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hub-api.toml");

@@ -144,6 +144,9 @@ pub struct SwitchConfig {
     pub rollout_allow_list: Vec<String>,
 }
 
+/// A worker may wait this long for a job, in seconds.
+pub const LONGEST_LEASE_WAIT: u32 = 30;
+
 /// Listening, limits and timeouts of the HTTP server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +180,19 @@ pub struct ServerConfig {
     /// Until an upload is answered.
     #[serde(with = "duration")]
     pub upload_timeout: Duration,
+}
+
+impl ServerConfig {
+    /// Until an internal call is answered: a lease waits on purpose, and must
+    /// not be cut off however short other requests are.
+    #[must_use]
+    pub fn internal_timeout(&self) -> Duration {
+        const ROOM: Duration = Duration::from_secs(10);
+        let longest_wait = Duration::from_secs(LONGEST_LEASE_WAIT.into());
+        self.request_timeout
+            .saturating_mul(2)
+            .max(longest_wait + ROOM)
+    }
 }
 
 /// Where analyses, jobs and the log are.

@@ -13,6 +13,13 @@ const AT_LEAST_ONE: &str = "must be at least 1";
 const AT_LEAST_A_SECOND: &str = "must be at least a second";
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A client of a far network needs about this long for anything.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const AT_LEAST_A_PAUSE: &str = "must be at least 100ms: nobody could be served";
+
+/// What is older is deleted, whoever has not received it.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(3600);
+
 /// Clocks that differ by more are wrong, and expired tokens would live on.
 const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
@@ -22,13 +29,14 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         .chain(uploads(config))
         .chain(jobs(config))
         .chain(signalr(config))
+        .chain(keys(config))
         .chain(callers(config));
     for (_, key, what) in rules.filter(|(wrong, ..)| *wrong) {
         problems.add(key, what);
     }
 }
 
-fn server(config: &Config) -> [Rule; 2] {
+fn server(config: &Config) -> [Rule; 8] {
     let server = &config.server;
     let same = server
         .internal_port
@@ -39,6 +47,36 @@ fn server(config: &Config) -> [Rule; 2] {
             server.max_connections == 0,
             "server.max_connections",
             AT_LEAST_ONE,
+        ),
+        (
+            server.first_byte_timeout < SHORTEST_PAUSE,
+            "server.first_byte_timeout",
+            AT_LEAST_A_PAUSE,
+        ),
+        (
+            server.header_timeout < SHORTEST_PAUSE,
+            "server.header_timeout",
+            AT_LEAST_A_PAUSE,
+        ),
+        (
+            server.idle_timeout < SHORTEST_PAUSE,
+            "server.idle_timeout",
+            AT_LEAST_A_PAUSE,
+        ),
+        (
+            server.body_idle_timeout < SHORTEST_PAUSE,
+            "server.body_idle_timeout",
+            AT_LEAST_A_PAUSE,
+        ),
+        (
+            server.request_timeout < SECOND,
+            "server.request_timeout",
+            AT_LEAST_A_SECOND,
+        ),
+        (
+            server.upload_timeout < SECOND,
+            "server.upload_timeout",
+            AT_LEAST_A_SECOND,
         ),
     ]
 }
@@ -84,9 +122,14 @@ fn jobs(config: &Config) -> [Rule; 6] {
     ]
 }
 
-fn signalr(config: &Config) -> [Rule; 3] {
+fn signalr(config: &Config) -> [Rule; 4] {
     let signalr = &config.signalr;
     [
+        (
+            config.notifications.retention < SHORTEST_RETENTION,
+            "notifications.retention",
+            "must be at least an hour: what is older is deleted",
+        ),
         (
             signalr.max_connections_per_user == 0,
             "signalr.max_connections_per_user",
@@ -101,6 +144,24 @@ fn signalr(config: &Config) -> [Rule; 3] {
             signalr.connection_timeout <= signalr.keep_alive_interval,
             "signalr.connection_timeout",
             "must be longer than signalr.keep_alive_interval",
+        ),
+    ]
+}
+
+/// How often the issuer is asked for its keys.
+fn keys(config: &Config) -> [Rule; 2] {
+    let jwt = &config.jwt;
+    let strict = !config.environment.is_development();
+    [
+        (
+            jwt.jwks_refresh < SECOND,
+            "jwt.jwks_refresh",
+            AT_LEAST_A_SECOND,
+        ),
+        (
+            strict && jwt.jwks_cooldown < SECOND,
+            "jwt.jwks_cooldown",
+            "must be at least a second: strangers' tokens make the hub ask",
         ),
     ]
 }

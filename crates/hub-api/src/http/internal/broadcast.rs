@@ -3,7 +3,6 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use serde_json::Value;
 use shared_dto::{
     broadcast::{BroadcastAccepted, BroadcastRequest},
     problem::Problem,
@@ -77,12 +76,17 @@ fn check(request: &BroadcastRequest) -> Result<Vec<RawJson>, ApiError> {
         "at most 64 KiB together",
     );
     // Read once, so that no client's protocol is the first to find a fault.
+    let mut deepest = 0;
     let arguments: Result<Vec<RawJson>, _> = texts
-        .map(|text| serde_json::from_str::<Value>(text).and_then(|_| serde_json::from_str(text)))
+        .map(|text| {
+            deepest = deepest.max(checks::depth(&serde_json::from_str(text)?));
+            serde_json::from_str(text)
+        })
         .collect();
     if arguments.is_err() {
         faults.add("arguments", "one cannot be read", "well-formed JSON values");
     }
+    checks::shallow(deepest, "arguments", &mut faults);
     if let Some(group) = &request.group {
         let good =
             (1..=LONGEST_GROUP).contains(&group.len()) && !group.chars().any(char::is_control);

@@ -16,6 +16,10 @@ const LONGEST_RESULT: usize = 256 * 1024;
 const MOST_SYMPTOMS: usize = 100;
 const LONGEST_EVENT: usize = 64;
 
+/// Objects and arrays in one another. Clients of SignalR read 64 levels (the
+/// default of System.Text.Json), the message around a payload included.
+const DEEPEST: usize = 60;
+
 /// Names that clients of SignalR keep for themselves, and those of the hub's own events.
 const RESERVED_EVENTS: &[&str] = &[
     "ReceiveAnalysisCompleted",
@@ -159,7 +163,7 @@ pub(crate) fn event(name: &str, field: &str, faults: &mut Faults) {
 
 /// Payloads of events.
 pub(crate) fn payload(value: &Value, field: &str, faults: &mut Faults) {
-    bounded(value, has_nul(value), field, faults);
+    bounded(value, depth(value), has_nul(value), field, faults);
 }
 
 /// Payloads of notifications: the members of an object.
@@ -167,11 +171,13 @@ pub(crate) fn members(members: &Map<String, Value>, field: &str, faults: &mut Fa
     let nul = members
         .iter()
         .any(|(name, value)| name.contains('\0') || has_nul(value));
-    bounded(members, nul, field, faults);
+    let depth = 1 + members.values().map(depth).max().unwrap_or(0);
+    bounded(members, depth, nul, field, faults);
 }
 
-fn bounded(value: &impl Serialize, has_nul: bool, field: &str, faults: &mut Faults) {
+fn bounded(value: &impl Serialize, depth: usize, has_nul: bool, field: &str, faults: &mut Faults) {
     const LONGEST: usize = 64 * 1024;
+    shallow(depth, field, faults);
     faults.check(
         !has_nul,
         field,
@@ -184,6 +190,25 @@ fn bounded(value: &impl Serialize, has_nul: bool, field: &str, faults: &mut Faul
         "it is too large",
         "at most 64 KiB",
     );
+}
+
+/// What is nested deeper would be taken and then reach nobody.
+pub(super) fn shallow(depth: usize, field: &str, faults: &mut Faults) {
+    faults.check(
+        depth <= DEEPEST,
+        field,
+        "it is nested too deeply for clients",
+        "objects and arrays at most 60 levels deep",
+    );
+}
+
+/// How many objects and arrays are in one another; the reader bounds them.
+pub(super) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 /// How long a value is as JSON. Every notification is measured, so the text
@@ -216,6 +241,17 @@ mod tests {
     fn a_value_is_as_long_as_its_text() {
         for value in [json!(null), json!({"a": [1, 2.5, "\u{1}ü"]}), json!("")] {
             assert_eq!(length(&value), value.to_string().len());
+        }
+    }
+
+    #[test]
+    fn a_value_is_as_deep_as_its_deepest_branch() {
+        for (value, deep) in [
+            (json!("[["), 0),
+            (json!([]), 1),
+            (json!({"a": 1, "b": [[], 2], "c": {}}), 3),
+        ] {
+            assert_eq!(depth(&value), deep, "{value}");
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{checks::Faults, guard::Internal};
 use crate::{
+    config::LONGEST_LEASE_WAIT,
     http::{ApiError, AppState, json::ApiJson},
     jobs::ReadyJobs,
     links::Callback,
@@ -20,7 +21,6 @@ use crate::{
 
 const LONGEST_WORKER_ID: usize = 128;
 const MOST_JOBS: u32 = 100;
-const LONGEST_WAIT: u32 = 30;
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// Lease jobs
@@ -67,7 +67,7 @@ fn check(request: &LeaseRequest) -> Result<(), ApiError> {
     let good = (1..=MOST_JOBS).contains(&request.max_jobs);
     faults.check(good, "maxJobs", "it is outside its range", "1 to 100");
     faults.check(
-        request.wait_seconds <= LONGEST_WAIT,
+        request.wait_seconds <= LONGEST_LEASE_WAIT,
         "waitSeconds",
         "it is too long",
         "0 to 30",

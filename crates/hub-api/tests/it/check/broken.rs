@@ -126,6 +126,30 @@ async fn a_running_hub_with_another_internal_secret() {
 }
 
 #[tokio::test]
+async fn secrets_and_tokens_are_not_sent_where_others_can_listen() {
+    let hub = Hub::with(&PRODUCTION).await;
+    // The same hub, by an address that belongs to no private network.
+    let open = hub.base.replace("127.0.0.1", "0.0.0.0");
+    let target = |url: &str, internal: &str| Target {
+        url: Some(url.to_owned()),
+        internal_url: Some(internal.to_owned()),
+        token: None,
+    };
+    let report = check(&hub.sources, &target(&open, &open)).await;
+    fails_at(&report, "encryption", "not encrypted");
+    fails_at(&report, "internal link", "not tried");
+    let report = check(&hub.sources, &target(&hub.base, &open)).await;
+    fails_at(&report, "internal link", "not tried");
+    assert!(report.item("notification").is_none(), "{report}");
+    let report = check(&hub.sources, &target(&open, &hub.base)).await;
+    fails_at(&report, "encryption", "not encrypted");
+    let link = report.item("internal link").unwrap();
+    assert_eq!(link.outcome, Outcome::Pass, "{report}");
+    assert!(report.item("token").unwrap().found.contains("not tried"));
+    assert!(report.item("ping").is_none(), "{report}");
+}
+
+#[tokio::test]
 async fn a_running_hub_that_allows_other_pages() {
     let hub = Hub::with(&PRODUCTION).await;
     let added = ("Cors__AllowedOrigins__1", "https://new.example.com");

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::nested;
 use crate::{
     client::Client,
     harness::{Hub, problem},
@@ -71,6 +72,11 @@ async fn bad_broadcasts_are_refused_with_the_field() {
         ),
         (
             json!({"event": "A", "arguments": many}),
+            400,
+            Some("arguments"),
+        ),
+        (
+            json!({"event": "A", "arguments": [1, nested(61)]}),
             400,
             Some("arguments"),
         ),

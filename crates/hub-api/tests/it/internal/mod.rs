@@ -9,6 +9,11 @@ mod guard;
 
 use serde_json::{Value, json};
 
+/// So many lists in one another.
+pub(super) fn nested(deep: usize) -> Value {
+    (1..deep).fold(json!([]), |inner, _| json!([inner]))
+}
+
 pub(super) fn completed(user: &str, analysis: &Value) -> Value {
     json!({
         "type": "analysis.completed",

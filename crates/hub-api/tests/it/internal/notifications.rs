@@ -3,8 +3,11 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::completed;
-use crate::harness::{Hub, INTERNAL_SECRET, problem, read};
+use super::{completed, nested};
+use crate::{
+    client::Client,
+    harness::{Hub, INTERNAL_SECRET, problem, read},
+};
 
 #[tokio::test]
 async fn notifications_of_every_kind_are_logged_once() {
@@ -52,6 +55,25 @@ async fn notifications_of_every_kind_are_logged_once() {
     assert_eq!(page["items"][0]["sequence"], 2);
     assert_eq!(page["items"][0]["payload"]["userId"], "alice");
     assert_eq!(page["head"], 3);
+}
+
+#[tokio::test]
+async fn what_is_nested_as_deeply_as_is_accepted_reaches_a_client() {
+    let hub = Hub::start().await;
+    let mut client = Client::connect(&hub, "42").await;
+    client.ping().await;
+    let deep = json!({"event": "ReportReady", "userId": 42, "payload": nested(60)});
+    let sent = hub.call("/internal/notify", &deep, 202).await;
+    assert_eq!(sent["sequence"], 1);
+    assert_eq!(client.event("ReportReady").await[0], nested(60));
+    let mut ended = completed("42", &json!(1));
+    ended["notification"]["more"] = nested(59);
+    hub.call("/internal/notify", &ended, 202).await;
+    let told = client.event("ReceiveAnalysisCompleted").await;
+    assert_eq!(told[0]["more"], nested(59));
+    let all = json!({"event": "Maintenance", "arguments": [nested(60)]});
+    hub.call("/internal/broadcast", &all, 202).await;
+    assert_eq!(client.event("Maintenance").await[0], nested(60));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::completed;
+use super::{completed, nested};
 use crate::harness::{Hub, problem};
 
 #[tokio::test]
@@ -65,6 +65,18 @@ async fn bad_calls_are_refused_with_the_field() {
             json!({"event": "A", "userId": 1, "payload": "x".repeat(70_000)}),
             400,
             Some("payload"),
+        ),
+        (
+            notify,
+            json!({"event": "A", "userId": 1, "payload": nested(61)}),
+            400,
+            Some("payload"),
+        ),
+        (
+            notify,
+            json!({"userId": 1, "notification": {"analysisId": 1, "status": "Completed", "more": nested(60)}}),
+            400,
+            Some("notification"),
         ),
         (
             notify,
