@@ -12,7 +12,7 @@ use crate::{
     auth::{Entrance, Jwks, JwksError, KeyError, Verifier},
     config::{Config, S3Config},
     delivery::{Delivery, DeliverySettings},
-    http::{self, AppState, Finishing, Guard, Health, Memory, Scrape},
+    http::{self, AppParts, AppState, Finishing, Guard, Health, Memory, Scrape},
     hub::{operations, plant_analysis},
     images::{ImageStore, ImageStoreError, S3Settings},
     jobs::{self, ReadyJobs},
@@ -293,7 +293,7 @@ async fn build(
         jwks.clone(),
     );
     let entrance = Arc::new(Entrance::new(&config, Verifier::new(&config.jwt, jwks)?));
-    let state = AppState {
+    let state = AppState::from(AppParts {
         guard: Arc::new(Guard::new(&config.internal, Arc::clone(&entrance))),
         entrance,
         limits,
@@ -312,7 +312,7 @@ async fn build(
         images,
         delivery,
         links,
-    };
+    });
     Ok((state, hub, writer))
 }
 

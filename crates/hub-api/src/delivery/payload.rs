@@ -21,7 +21,7 @@ pub(super) fn rendered(entry: &LoggedEntry, links: &Links, now: UnixMillis) -> R
         Some(members) => format!("{{\"notificationId\":{id},\"sequence\":{sequence},{members}"),
         None => payload.into_owned(),
     };
-    serde_json::from_str(&text).expect("the log holds JSON, and a member was put into an object")
+    RawJson::from_text(text)
 }
 
 /// The names under which an event is sent: the analysis events have older ones.

@@ -36,14 +36,25 @@ pub(crate) async fn read(
     bounds: Bounds,
 ) -> Result<Bytes, ApiError> {
     check_length(headers, bounds.bytes)?;
-    let mut whole = BytesMut::new();
+    let mut whole = Bytes::new();
+    let mut grown = BytesMut::new();
     while let Some(piece) = next(&mut body, bounds.idle).await? {
-        if whole.len() + piece.len() > bounds.bytes {
+        if whole.len() + grown.len() + piece.len() > bounds.bytes {
             return Err(ApiError::too_large("body", bounds.bytes));
         }
-        whole.extend_from_slice(&piece);
+        // Most bodies come in one piece, which is kept as it is.
+        if whole.is_empty() && grown.is_empty() {
+            whole = piece;
+            continue;
+        }
+        grown.extend_from_slice(&std::mem::take(&mut whole));
+        grown.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
+    Ok(if grown.is_empty() {
+        whole
+    } else {
+        grown.freeze()
+    })
 }
 
 /// The next piece of the body.

@@ -66,6 +66,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::invalid("body", "it is an array", "an object"));
     }
+    serde_json::from_slice(bytes).or_else(|_| locate_fault(bytes))
+}
+
+/// Reads once more, with the path of what is read, which costs its keeping.
+fn locate_fault<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| wrong(&error.path().to_string(), error.inner()))?;

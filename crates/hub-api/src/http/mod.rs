@@ -6,6 +6,7 @@
 mod routes;
 mod state;
 mod layers;
+mod surround;
 mod openapi;
 mod problem;
 mod body;
@@ -28,7 +29,7 @@ pub use problem::ApiError;
 pub(crate) use problem::Kind;
 pub(crate) use routes::route_table;
 pub use routes::{Routers, document, routers};
-pub use state::AppState;
+pub use state::{AppParts, AppState};
 
 pub(crate) use finishing::Finishing;
 pub(crate) use health::Health;

@@ -1,17 +1,25 @@
 //! The table of all routes.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
-use axum::{Extension, Router, middleware};
+use axum::{
+    Extension, Router,
+    extract::Request,
+    middleware,
+    response::{IntoResponse as _, Response},
+};
 use signalr::HubServer;
+use tower::{Service, ServiceBuilder};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    AppState, admin, analyses, callbacks, development, health, internal, layers, metrics,
-    notifications,
+    AppState, admin, analyses, callbacks, development, health, internal,
+    layers::{self, TimeLimit},
+    metrics, notifications,
     openapi::{self, Rendered},
     pages::{self, Pages},
+    surround::SurroundLayer,
 };
 use crate::{
     auth::hub_gate,
@@ -150,50 +158,72 @@ pub fn document() -> OpenApi {
         .into_openapi()
 }
 
-/// The routers; the hub is on the public one.
+/// The routers; the hubs are on the public one.
 #[must_use]
 pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
-    let config = &*state.config;
-    let limit = |limit| middleware::from_fn_with_state(limit, layers::time_limit);
-    let quick = limit(config.server.request_timeout);
+    let server = &state.config.server;
+    let around = SurroundLayer::new(&state.config, &state.metrics);
+    let quick = TimeLimit(server.request_timeout);
     // A lease waits on purpose, for less than this.
-    let patient = limit(config.server.request_timeout * 2);
+    let patient = TimeLimit(server.request_timeout * 2);
     let public = OpenApiRouter::new()
-        .merge(uploads().layer(limit(config.server.upload_timeout)))
+        .merge(uploads().layer(TimeLimit(server.upload_timeout)))
         .merge(rest().layer(quick))
         .merge(health_checks());
     let internal = internal_calls().layer(patient);
-    let (public, internal) = if config.server.internal_port.is_some() {
-        (
-            public,
-            Some(internal.merge(figures()).merge(health_checks())),
-        )
-    } else {
-        (public.merge(internal).merge(figures()), None)
-    };
-    let base = |router: OpenApiRouter<AppState>| {
+    let routes = |router: OpenApiRouter<AppState>| {
         let (router, _) = router.split_for_parts();
-        router
-            .with_state(state.clone())
-            .layer(Extension(Rendered::new(&document())))
-            .fallback(layers::not_found)
-            .method_not_allowed_fallback(layers::method_not_allowed)
+        let router = router.method_not_allowed_fallback(layers::method_not_allowed);
+        router.with_state(state.clone())
     };
-    let gate = middleware::from_fn_with_state(Arc::clone(&state.entrance), hub_gate);
-    let public = base(public)
-        .merge(pages::routes(Pages::new(config.environment)))
-        .layer(hub.layer(plant_analysis::PATH))
-        .layer(state.operations.server.layer(operations::PATH))
-        .layer(gate)
+    // What is for clients alone (CORS, the hubs and their gates) does not
+    // stand in the way of internal calls.
+    let clients = |public: OpenApiRouter<AppState>| {
+        routes(public)
+            .merge(pages::routes(Pages::new(state.config.environment)))
+            .layer(Extension(Rendered::new(&document())))
+            .fallback_service(hubs(state, hub))
+            .layer(around.clone())
+            .layer(layers::cors(&state.entrance))
+    };
+    if server.internal_port.is_some() {
+        let internal = routes(internal.merge(figures()).merge(health_checks()));
+        let internal = internal.fallback(layers::not_found).layer(around.clone());
+        return Routers {
+            public: clients(public),
+            internal: Some(internal),
+        };
+    }
+    let internal = routes(internal.merge(figures())).layer(around.clone());
+    Routers {
+        public: clients(public).merge(internal),
+        internal: None,
+    }
+}
+
+/// The hubs behind their gates. They are no routes of a router, since their
+/// paths have any letter case.
+fn hubs(
+    state: &AppState,
+    hub: &HubServer,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
++ Clone
++ Send
++ Sync
++ 'static {
+    let nothing = || async { Ok(layers::not_found().await.into_response()) };
+    ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(
             state.switches.clone(),
             switch_gate,
-        ));
-    let public =
-        layers::surround(public, config, &state.metrics).layer(layers::cors(&state.entrance));
-    let internal =
-        internal.map(|internal| layers::surround(base(internal), config, &state.metrics));
-    Routers { public, internal }
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state.entrance),
+            hub_gate,
+        ))
+        .layer(hub.layer(plant_analysis::PATH))
+        .layer(state.operations.server.layer(operations::PATH))
+        .service_fn(move |_: Request| nothing())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What handlers share. Each takes the parts that it needs by `FromRef`.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
 use tokio::sync::Semaphore;
@@ -12,9 +12,14 @@ use crate::{
     metrics::Metrics, store::Store, switches::Switches,
 };
 
-/// The state of the hub's HTTP side. A clone copies pointers.
+/// The state of the hub's HTTP side. A clone copies one pointer: axum makes
+/// several of them for each request.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<AppParts>);
+
+/// The parts of an [`AppState`].
+#[derive(Debug)]
+pub struct AppParts {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Store,
     pub(crate) images: ImageStore,
@@ -33,6 +38,20 @@ pub struct AppState {
     pub(crate) switches: Switches,
     pub(crate) operations: Operations,
     pub(crate) shutdown: Shutdown,
+}
+
+impl From<AppParts> for AppState {
+    fn from(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
 }
 
 macro_rules! parts {
