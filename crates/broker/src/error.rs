@@ -22,6 +22,21 @@ pub enum LinkError {
     Conflict(#[from] Conflict),
 }
 
+impl LinkError {
+    /// Which of them it is, without the broker's words or an address: fit to be
+    /// shown to everybody.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "the broker cannot be reached",
+            Self::TimedOut(_) => "the broker did not answer in time",
+            Self::Lost(_) => "the broker's connection broke",
+            Self::Cancelled => "the broker cancelled the consumer",
+            Self::Conflict(_) => "a queue exists with other properties",
+        }
+    }
+}
+
 /// A queue or exchange exists, with other properties than those that are
 /// declared. Trying again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -58,7 +58,7 @@ pub async fn keep_up(
         if state.is_working() && began.elapsed() > GOOD {
             failures = 0;
         }
-        state.broke(error.to_string());
+        state.broke(&error);
         let wait = wait(failures);
         failures += 1;
         tracing::warn!(link = name, broker = %broker.address(), %error, ?wait, "the broker is away");

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::error::LinkError;
+
 /// The state of one link. Shared by reference.
 #[derive(Debug, Default)]
 pub struct LinkState(Mutex<LinkReport>);
@@ -18,6 +20,8 @@ pub struct LinkReport {
     pub broken: u64,
     /// Why the last one broke; kept while the next one works.
     pub last_error: Option<String>,
+    /// The same without the broker's words, for those who may not read them.
+    pub last_error_kind: Option<&'static str>,
     /// Messages in the queue when it was last asked for.
     pub depth: Option<u32>,
     /// Settled deliveries that the broker did not hear of: they came again.
@@ -52,11 +56,12 @@ impl LinkState {
         self.0.lock().lost_acknowledgements += 1;
     }
 
-    pub(crate) fn broke(&self, error: String) {
+    pub(crate) fn broke(&self, error: &LinkError) {
         let mut report = self.0.lock();
         report.working_since = None;
         report.broken += 1;
-        report.last_error = Some(error);
+        report.last_error = Some(error.to_string());
+        report.last_error_kind = Some(error.kind());
     }
 
     pub(crate) fn has_depth(&self, depth: u32) {

@@ -17,6 +17,7 @@ pub mod links;
 pub mod store;
 pub mod images;
 mod limits;
+mod hex;
 mod jobs;
 mod queue;
 pub mod delivery;

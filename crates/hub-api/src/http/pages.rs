@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use web_client::Asset;
 
 use super::{ApiError, layers, problem::Kind};
-use crate::config::Environment;
+use crate::{config::Environment, hex::hex};
 
 /// Scripts, styles and pictures come from the hub alone, and no text becomes a
 /// script. `blob:` is the preview of a photo that was not sent yet.
@@ -86,10 +86,7 @@ fn page(asset: Asset, environment: Environment) -> Served {
         false => html.into_owned(),
     };
     let digest = Sha256::digest(html.as_bytes());
-    let tag: String = digest[..12]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let tag = hex(&digest[..12]);
     Served::Page {
         html: html.into(),
         tag: HeaderValue::try_from(format!("\"{tag}\"")).expect("hexadecimal digits are visible"),

@@ -74,6 +74,7 @@ pub fn build(
     let options = HubOptions {
         keep_alive_interval: settings.keep_alive_interval,
         client_timeout_interval: settings.connection_timeout,
+        close_on_authentication_expiration: settings.close_on_token_expiry,
         token_key,
         node: NodeId::random(),
         ..HubOptions::default()

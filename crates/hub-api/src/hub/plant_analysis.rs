@@ -87,6 +87,9 @@ pub(crate) fn build(
         .build()
 }
 
+/// Marks a connection that had room.
+struct Came;
+
 impl Hub for PlantAnalysisHub {
     async fn on_connected(&self, context: &Context) -> Result<(), HubError> {
         let user = user(context)?;
@@ -102,6 +105,7 @@ impl Hub for PlantAnalysisHub {
             return Ok(());
         }
         self.figures.user_came(user.as_str());
+        context.insert(Came);
         if let Some(notice) = self.switches.notice() {
             let caller = context.clients().caller();
             caller.send(NOTICE_EVENT, (notice,)).await;
@@ -119,7 +123,11 @@ impl Hub for PlantAnalysisHub {
         if let Ok(user) = user(context) {
             let id = context.connection_id();
             self.delivery.nodes().leave(&user, id.as_str());
-            self.figures.user_left(user.as_str());
+            // One that was refused never came, and its next attempt is none
+            // to reconnect.
+            if context.get::<Came>().is_some() {
+                self.figures.user_left(user.as_str());
+            }
         }
     }
 

@@ -11,7 +11,8 @@ use crate::store::ReceiptSource;
 pub enum NotificationOutcome {
     /// Logged, and handed to a connection of the user here at once.
     Delivered,
-    /// Logged; no connection of the user is here. It waits in the log.
+    /// Logged, and handed to nobody here at once: no connection of the user is
+    /// here, or those that are read the log first. It waits there.
     Waiting,
     /// It could not be logged. Whoever posted it is to post it again.
     Failed,

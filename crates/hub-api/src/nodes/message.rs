@@ -2,10 +2,14 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use shared_dto::{UserId, connection::ConnectionInfo};
 
-use crate::{store::Stream, switches::SwitchChange};
+use crate::{
+    store::Stream,
+    switches::{MaintenanceNotice, SwitchChange},
+};
 
 /// The log has new entries.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,8 +30,46 @@ pub(super) struct Switched<'a> {
     /// Where.
     #[serde(borrow)]
     pub(super) node: Cow<'a, str>,
-    /// What changed.
-    pub(super) change: Cow<'a, SwitchChange>,
+    /// The members of a [`SwitchChange`], and whatever a newer hub knows beside.
+    change: Map<String, Value>,
+}
+
+impl<'a> Switched<'a> {
+    pub(super) fn new(node: &'a str, change: &SwitchChange) -> Self {
+        let change = match serde_json::to_value(change) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        };
+        Self {
+            node: node.into(),
+            change,
+        }
+    }
+
+    /// As much of the change as this hub knows. While a new version is rolled
+    /// out the other one may know more, or say it otherwise, and a switch that
+    /// is turned off in an emergency must not be lost by that.
+    pub(super) fn understood(mut self) -> SwitchChange {
+        let notice = self.change.remove("maintenanceNotice");
+        SwitchChange {
+            enable_signalr: self.member("enableSignalR"),
+            realtime_streaming_v2: self.member("realtimeStreamingV2"),
+            realtime_rollout_percent: self.member("realtimeRolloutPercent"),
+            rollout_allow_list: self.member("rolloutAllowList"),
+            log_filter: self.member("logFilter"),
+            maintenance_notice: notice.and_then(|notice| match notice {
+                Value::Null => Some(None),
+                notice => Some(Some(MaintenanceNotice {
+                    message: notice["message"].as_str()?.to_owned(),
+                    until: notice["until"].as_str().map(str::to_owned),
+                })),
+            }),
+        }
+    }
+
+    fn member<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        serde_json::from_value(self.change.remove(name)?).ok()
+    }
 }
 
 /// The lowest and the highest sequence that were heard of.
@@ -116,6 +158,40 @@ mod tests {
         streams.sort_by_key(|(stream, _)| stream.clone());
         let stream = |user: i64| Stream::of_user(&UserId::from(user));
         assert_eq!(streams, [(stream(1), (4, 5)), (stream(2), (9, 9))]);
+    }
+
+    #[test]
+    fn a_change_is_understood_as_it_was_told() {
+        let notice = MaintenanceNotice {
+            message: "Back at noon.".to_owned(),
+            until: Some("12:00".to_owned()),
+        };
+        for notice in [None, Some(None), Some(Some(notice))] {
+            let change = SwitchChange {
+                enable_signalr: Some(false),
+                realtime_streaming_v2: Some(true),
+                realtime_rollout_percent: Some(7),
+                rollout_allow_list: Some(vec!["42".to_owned()]),
+                log_filter: Some("debug".to_owned()),
+                maintenance_notice: notice,
+            };
+            let json = serde_json::to_string(&Switched::new("a", &change)).unwrap();
+            let told: Switched<'_> = serde_json::from_str(&json).unwrap();
+            assert_eq!(told.understood(), change);
+        }
+    }
+
+    #[test]
+    fn what_another_version_says_besides_loses_no_switch() {
+        let json = r#"{"node":"a","more":1,"change":{"enableSignalR":false,"enableMore":true,
+            "realtimeRolloutPercent":{"web":5},
+            "maintenanceNotice":{"message":"Soon.","level":"high"}}}"#;
+        let told: Switched<'_> = serde_json::from_str(json).unwrap();
+        let understood = told.understood();
+        assert_eq!(understood.enable_signalr, Some(false));
+        assert_eq!(understood.realtime_rollout_percent, None);
+        let notice = understood.maintenance_notice.unwrap().unwrap();
+        assert_eq!(notice.message, "Soon.");
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod questions;
 mod presence;
 mod sweep;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -31,6 +31,7 @@ use self::{
 };
 use crate::{
     delivery::Delivery,
+    hex::hex,
     store::LoggedEntry,
     switches::{SwitchChange, Switches},
 };
@@ -41,9 +42,9 @@ pub use sweep::sweep;
 
 /// The channel of all nodes on which the log's growth is told.
 const LOG: &str = "tendril:log";
-/// The channel on which operators' changes are told.
+/// The channel on which operators' changes are told, with the epoch behind it.
 const SWITCHES: &str = "tendril:switches";
-/// The channel of questions to all nodes.
+/// The channel of questions to all nodes, with the epoch behind it.
 const ALL_NODES: &str = "tendril:nodes";
 
 /// This node among the others. Clones share it.
@@ -56,6 +57,9 @@ pub struct Nodes {
 struct Shared {
     /// Names this start of this hub.
     id: String,
+    /// That of the log, once it is served: hubs of another database that share
+    /// the Redis are others' hubs, with other users and other operators.
+    epoch: OnceLock<String>,
     /// None where the hub is told of no Redis.
     redis: Option<Redis>,
     /// A sweep is due before its time.
@@ -95,6 +99,7 @@ impl Nodes {
     fn with(redis: Option<Redis>) -> Self {
         let shared = Shared {
             id: node_id(),
+            epoch: OnceLock::new(),
             redis,
             missed: Notify::new(),
         };
@@ -125,17 +130,20 @@ impl Nodes {
     }
 
     /// Tells the other nodes of an operator's change. One that does not hear
-    /// of it, as Redis is away, stays as it is.
-    pub async fn switched(&self, change: &SwitchChange) {
-        let Some(redis) = &self.shared.redis else {
-            return;
+    /// of it, as Redis is away, stays as it is. Gives whether it was told;
+    /// `None` where the hub is told of no others.
+    pub async fn switched(&self, change: &SwitchChange) -> Option<bool> {
+        let redis = self.shared.redis.as_ref()?;
+        let Some(channel) = self.channel(SWITCHES) else {
+            return Some(false);
         };
-        let told = Switched {
-            node: self.shared.id.as_str().into(),
-            change: Cow::Borrowed(change),
-        };
-        if let Err(error) = tell(&redis.link, SWITCHES, &told).await {
-            tracing::error!(%error, "switches.not_told: the other hubs stay as they are");
+        let told = Switched::new(&self.shared.id, change);
+        match tell(&redis.link, &channel, &told).await {
+            Ok(_) => Some(true),
+            Err(error) => {
+                tracing::error!(%error, "switches.not_told: the other hubs stay as they are");
+                Some(false)
+            }
         }
     }
 
@@ -154,38 +162,45 @@ impl Nodes {
             stop.cancelled().await;
             return Ok(());
         };
+        let epoch = delivery.epoch().unwrap_or_default();
+        let epoch = self.shared.epoch.get_or_init(|| epoch);
         let (asked, questions) = mpsc::channel(questions::WAITING);
         let ear: Arc<dyn Listener> = Arc::new(Ear {
             nodes: self.clone(),
+            switches_channel: scoped(SWITCHES, epoch),
+            all_nodes_channel: scoped(ALL_NODES, epoch),
+            own_channel: channel_of(&self.shared.id),
             delivery: delivery.clone(),
             switches,
             asked,
         });
         redis.link.listen(&ear);
-        let epoch = delivery.epoch().unwrap_or_default();
         tokio::select! {
-            () = redis.hints.publish(&redis.link, &self.shared.id, &epoch) => {}
+            () = redis.hints.publish(&redis.link, &self.shared.id, epoch) => {}
             () = questions::answer(questions, &self, &delivery) => {}
-            () = redis.presence.keep(&redis.link, &self.shared.id, &delivery) => {}
+            () = redis.presence.keep(&redis.link, (epoch, &self.shared.id), &delivery) => {}
             () = stop.cancelled() => {}
         }
         redis
             .hints
-            .publish_rest(&redis.link, &self.shared.id, &epoch)
+            .publish_rest(&redis.link, &self.shared.id, epoch)
             .await;
         redis.link.close();
         Ok(())
     }
 
-    /// The channel of this node alone.
-    fn own_channel(&self) -> String {
-        channel_of(&self.shared.id)
+    /// A channel of the hubs that share this one's log; none before it is served.
+    fn channel(&self, name: &str) -> Option<String> {
+        Some(scoped(name, self.shared.epoch.get()?))
     }
 }
 
 /// Hears what the other nodes publish.
 struct Ear {
     nodes: Nodes,
+    switches_channel: String,
+    all_nodes_channel: String,
+    own_channel: String,
     delivery: Delivery,
     switches: Switches,
     asked: mpsc::Sender<Addressed>,
@@ -195,20 +210,21 @@ impl Listener for Ear {
     fn channels(&self) -> Vec<String> {
         vec![
             LOG.to_owned(),
-            SWITCHES.to_owned(),
-            ALL_NODES.to_owned(),
-            self.nodes.own_channel(),
+            self.switches_channel.clone(),
+            self.all_nodes_channel.clone(),
+            self.own_channel.clone(),
         ]
     }
 
     fn message(&self, channel: &str, payload: Bytes) -> bool {
-        let read = match channel {
-            LOG => self.grown(&payload),
-            SWITCHES => self.switched(&payload),
-            _ if channel == ALL_NODES || channel == self.nodes.own_channel() => {
-                self.addressed(&payload)
-            }
-            _ => return false,
+        let read = if channel == LOG {
+            self.grown(&payload)
+        } else if channel == self.switches_channel {
+            self.switched(&payload)
+        } else if channel == self.all_nodes_channel || channel == self.own_channel {
+            self.addressed(&payload)
+        } else {
+            return false;
         };
         if let Err(error) = read {
             tracing::warn!(channel, %error, "a message of another node cannot be read");
@@ -240,7 +256,7 @@ impl Ear {
     fn switched(&self, payload: &[u8]) -> Result<(), serde_json::Error> {
         let switched: Switched<'_> = serde_json::from_slice(payload)?;
         if *switched.node != self.nodes.shared.id
-            && let Err(error) = self.switches.change(&switched.change)
+            && let Err(error) = self.switches.change(&switched.understood())
         {
             tracing::warn!(%error, "another hub's change of switches is none");
         }
@@ -264,6 +280,11 @@ impl Ear {
     }
 }
 
+fn scoped(channel: &str, epoch: &str) -> String {
+    format!("{channel}:{epoch}")
+}
+
+/// The channel of one node alone.
 fn channel_of(node: &str) -> String {
     format!("tendril:node:{node}")
 }
@@ -272,7 +293,7 @@ fn channel_of(node: &str) -> String {
 fn node_id() -> String {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes)
 }
 
 /// Publishes a message of this module; how many nodes heard it.

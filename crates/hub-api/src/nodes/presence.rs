@@ -72,6 +72,9 @@ impl Default for Presence {
     }
 }
 
+/// The epoch of the log, whose users are counted, and this node.
+type Place<'a> = (&'a str, &'a str);
+
 /// A connection that came before, on another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Earlier {
@@ -100,8 +103,11 @@ impl Nodes {
         else {
             return none;
         };
+        let Some(epoch) = self.shared.epoch.get() else {
+            return none;
+        };
         let entering = async {
-            let earlier = match redis.enter(&self.shared.id, user, id).await {
+            let earlier = match redis.enter((epoch, &self.shared.id), user, id).await {
                 Ok(earlier) => earlier,
                 Err(error) => {
                     tracing::debug!(%error, "connections of other nodes are not counted");
@@ -172,13 +178,13 @@ impl Redis {
     /// Enters a connection; gives those of other nodes that came before it.
     async fn enter(
         &self,
-        node: &str,
+        place: Place<'_>,
         user: &UserId,
         id: &str,
     ) -> Result<Vec<Earlier>, signalr_redis::LinkError> {
         let fields: HashMap<String, String> =
-            self.link.query(&enter(&self.link, node, user, id)).await?;
-        Ok(earlier(&fields, node, id))
+            self.link.query(&enter(&self.link, place, user, id)).await?;
+        Ok(earlier(&fields, place.1, id))
     }
 }
 
@@ -189,7 +195,7 @@ impl Presence {
     }
 
     /// Keeps the hashes as they should be, for ever.
-    pub(super) async fn keep(&self, link: &RedisLink, node: &str, delivery: &Delivery) {
+    pub(super) async fn keep(&self, link: &RedisLink, place: Place<'_>, delivery: &Delivery) {
         let Some(mut left) = self.left.lock().take() else {
             return std::future::pending().await;
         };
@@ -201,16 +207,20 @@ impl Presence {
                     if count == 0 {
                         return std::future::pending().await;
                     }
-                    take_out(link, leaving.drain(..)).await;
+                    take_out(link, place.0, leaving.drain(..)).await;
                 }
-                () = self.lost.notified() => enter_all(link, node, delivery).await,
-                _ = touch.tick() => enter_all(link, node, delivery).await,
+                () = self.lost.notified() => enter_all(link, place, delivery).await,
+                _ = touch.tick() => enter_all(link, place, delivery).await,
             }
         }
     }
 }
 
-async fn take_out(link: &RedisLink, connections: impl Iterator<Item = (UserId, String)>) {
+async fn take_out(
+    link: &RedisLink,
+    epoch: &str,
+    connections: impl Iterator<Item = (UserId, String)>,
+) {
     let mut by_user: HashMap<UserId, Vec<String>> = HashMap::new();
     for (user, id) in connections {
         by_user.entry(user).or_default().push(id);
@@ -218,19 +228,20 @@ async fn take_out(link: &RedisLink, connections: impl Iterator<Item = (UserId, S
     let mut commands = redis::pipe();
     for (user, ids) in by_user {
         let mut command = redis::cmd("EVAL");
-        command.arg(LEAVE).arg(1).arg(key(link, &user)).arg(ids);
+        command.arg(LEAVE).arg(1).arg(key(link, epoch, &user));
+        command.arg(ids);
         commands.add_command(command).ignore();
     }
     // What stays there is found to be gone.
     let _ = link.query_all::<()>(&commands).await;
 }
 
-async fn enter_all(link: &RedisLink, node: &str, delivery: &Delivery) {
+async fn enter_all(link: &RedisLink, place: Place<'_>, delivery: &Delivery) {
     let connections = delivery.all_connections_here();
     for some in connections.chunks(AT_ONCE) {
         let mut commands = redis::pipe();
         for (user, id) in some {
-            commands.add_command(enter(link, node, user, id)).ignore();
+            commands.add_command(enter(link, place, user, id)).ignore();
         }
         if link.query_all::<()>(&commands).await.is_err() {
             return;
@@ -238,17 +249,17 @@ async fn enter_all(link: &RedisLink, node: &str, delivery: &Delivery) {
     }
 }
 
-fn enter(link: &RedisLink, node: &str, user: &UserId, id: &str) -> Cmd {
+fn enter(link: &RedisLink, (epoch, node): Place<'_>, user: &UserId, id: &str) -> Cmd {
     let lifetime = u64::try_from(LIFETIME.as_millis()).unwrap_or(u64::MAX);
     let mut command = redis::cmd("EVAL");
-    command.arg(ENTER).arg(1).arg(key(link, user));
+    command.arg(ENTER).arg(1).arg(key(link, epoch, user));
     command.arg(id).arg(node).arg(lifetime);
     command
 }
 
-fn key(link: &RedisLink, user: &UserId) -> String {
+fn key(link: &RedisLink, epoch: &str, user: &UserId) -> String {
     format!(
-        "{}tendril:connections:{user}",
+        "{}tendril:connections:{epoch}:{user}",
         link.options().channel_prefix
     )
 }

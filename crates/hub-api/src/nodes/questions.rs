@@ -119,9 +119,12 @@ impl Nodes {
         let Some(mut open) = redis.questions.open() else {
             return answers;
         };
+        let Some(channel) = self.channel(ALL_NODES) else {
+            return answers;
+        };
         let message = self.question(open.id, question);
         let asking = async {
-            let Ok(heard) = tell(&redis.link, ALL_NODES, &message).await else {
+            let Ok(heard) = tell(&redis.link, &channel, &message).await else {
                 return;
             };
             // This node hears it, too.

@@ -20,7 +20,10 @@ use shared_dto::queue::JobReady;
 use tokio::time::sleep;
 
 use super::status::QueueStatus;
-use crate::store::{Buried, DeadLetter, Store, UnixMillis};
+use crate::{
+    hex::hex,
+    store::{Buried, DeadLetter, Store, UnixMillis},
+};
 
 /// Deliveries that wait here at most.
 const PREFETCH: u16 = 16;
@@ -136,8 +139,4 @@ fn text(headers: &FieldTable, name: &str) -> Option<String> {
         AMQPValue::ShortString(text) => Some(text.to_string()),
         _ => None,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

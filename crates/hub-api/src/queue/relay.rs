@@ -135,13 +135,16 @@ impl Relay {
                     confirmed.push(job.job_id);
                     continue;
                 }
-                Published::Refused => trouble = Some("the queue is full".to_owned()),
+                Published::Refused => trouble = Some("the queue is full"),
                 Published::Unroutable => {
                     broken = Some(LinkError::Lost("the queue is gone".to_owned()));
                 }
                 // A blocked connection is kept: a new one would be blocked as
                 // well, and this one cannot even say goodbye.
-                Published::Lost(error) if link.is_blocked() => trouble = Some(error.to_string()),
+                Published::Lost(error) if link.is_blocked() => {
+                    tracing::debug!(%error, job = job.job_id, "a job is not announced");
+                    trouble = Some(error.kind());
+                }
                 Published::Lost(error) => broken = Some(error),
             }
             others.push(job.job_id);
@@ -151,7 +154,7 @@ impl Relay {
         } else {
             PAUSE
         };
-        let trouble = trouble.or_else(|| broken.as_ref().map(ToString::to_string));
+        let trouble = trouble.or_else(|| broken.as_ref().map(LinkError::kind));
         self.status
             .published(confirmed.len(), others.len(), trouble);
         let noted = self.note(confirmed, others).await;

@@ -1,4 +1,5 @@
-//! How the hub's side of the broker is, for health.
+//! How the hub's side of the broker is, for health. Everybody may read that, so
+//! that the broker's own words are in the log alone.
 
 use broker::{LinkReport, LinkState};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ struct Counts {
     announced: u64,
     refused: u64,
     /// Why the last round did not bring everything to the broker.
-    trouble: Option<String>,
+    trouble: Option<&'static str>,
     failed_by_letter: u64,
     unreadable_letters: u64,
     refused_letters: u64,
@@ -48,7 +49,7 @@ impl QueueStatus {
         self.counts.lock().blocked = blocked;
     }
 
-    pub(super) fn published(&self, confirmed: usize, others: usize, trouble: Option<String>) {
+    pub(super) fn published(&self, confirmed: usize, others: usize, trouble: Option<&'static str>) {
         let mut counts = self.counts.lock();
         counts.announced += confirmed as u64;
         counts.refused += others as u64;
@@ -122,7 +123,7 @@ fn link(report: &LinkReport) -> Value {
         "connected": report.working_since.is_some(),
         "forSeconds": report.working_since.map(|since| since.elapsed().as_secs()),
         "broken": report.broken,
-        "lastError": report.last_error,
+        "lastError": report.last_error_kind,
         "queued": report.depth,
     })
 }

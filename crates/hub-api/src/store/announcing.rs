@@ -38,6 +38,8 @@ pub struct Claim {
 pub enum Claimed {
     /// The job is this worker's.
     Leased(Box<Lease>),
+    /// It was already, by the same claim: its first answer was lost.
+    Repeated(Box<Lease>),
     /// Another attempt is under way.
     Held,
     /// It is not ready: it waits for its next attempt, and is announced then.

@@ -108,6 +108,12 @@ pub enum Retried {
     },
     /// That was the last attempt: the analysis is Failed and its owner is told.
     Exhausted(Appended),
+    /// The same was done before, its answer lost on the way.
+    Repeated {
+        /// From when on the job can be leased again; `None` where that was the
+        /// last attempt.
+        available_at: Option<UnixMillis>,
+    },
     /// The token is no longer that of the job's lease, or the job has ended.
     Stale,
     /// There is no such job.

@@ -5,13 +5,16 @@
 use std::{convert::Infallible, time::Duration};
 
 use signalr::{ConnectionId, HubServer};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Switches;
 
 /// However many they are, they are closed within this time.
 const SPREAD: Duration = Duration::from_secs(2);
+
+/// So often some of them are closed: a timer does not wake for each of many.
+const TICK: Duration = Duration::from_millis(10);
 
 /// After a change it is looked again: for clients that were just being let in,
 /// and for those that had negotiated before it.
@@ -41,7 +44,10 @@ pub(crate) async fn close_those_who_may_not_stay(
                 () = sleep(pause) => {}
                 _ = changed.changed() => changed.mark_changed(),
             }
-            close_round(&switches, &hub).await;
+            let round = close_round(&switches, &hub);
+            if stop.run_until_cancelled(round).await.is_none() {
+                return Ok(());
+            }
             if changed.has_changed().unwrap_or(false) {
                 break;
             }
@@ -50,25 +56,45 @@ pub(crate) async fn close_those_who_may_not_stay(
 }
 
 async fn close_round(switches: &Switches, hub: &HubServer) {
-    let leaving: Vec<ConnectionId> = hub
+    let may_stay = |user: &str| switches.state().signalr && switches.reaches(user);
+    let leaving: Vec<(ConnectionId, String)> = hub
         .connections()
         .into_iter()
-        .filter(|each| {
-            let user = each.user_id.as_deref().unwrap_or_default();
-            !switches.state().signalr || !switches.reaches(user)
-        })
-        .map(|each| each.connection_id)
+        .map(|each| (each.connection_id, each.user_id.unwrap_or_default()))
+        .filter(|(_, user)| !may_stay(user))
         .collect();
     if leaving.is_empty() {
         return;
     }
     tracing::info!(connections = leaving.len(), "switches.closing");
-    let pause = SPREAD / u32::try_from(leaving.len()).unwrap_or(u32::MAX);
-    for id in leaving {
-        if switches.state().signalr && switches.state().rollout_percent >= 100 {
-            return;
+    let mut ticks = interval(TICK);
+    for some in leaving.chunks(in_a_tick(leaving.len())) {
+        ticks.tick().await;
+        for (id, user) in some {
+            // The switches may have been turned back since.
+            if !may_stay(user) {
+                hub.close(*id, Some(TEXT.to_owned()), true);
+            }
         }
-        hub.close(id, Some(TEXT.to_owned()), true);
-        sleep(pause).await;
+    }
+}
+
+/// How many of `count` are closed at a time, so that all of them are in [`SPREAD`].
+fn in_a_tick(count: usize) -> usize {
+    const TICKS: u128 = SPREAD.as_millis() / TICK.as_millis();
+    count.div_ceil(TICKS as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_they_are_they_leave_in_time_and_few_not_at_once() {
+        for count in [1_usize, 199, 200, 201, 20_000, 1_000_000] {
+            let ticks = count.div_ceil(in_a_tick(count));
+            assert!(TICK * u32::try_from(ticks).unwrap() <= SPREAD, "{count}");
+        }
+        assert_eq!((in_a_tick(20), in_a_tick(20_000)), (1, 100));
     }
 }

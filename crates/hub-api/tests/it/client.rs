@@ -35,8 +35,13 @@ impl Client {
     }
 
     pub(crate) async fn with_token(hub: &Hub, token: &str) -> Self {
+        Self::at(hub, "/hubs/plantanalysis", token).await
+    }
+
+    /// At another hub than the clients'.
+    pub(crate) async fn at(hub: &Hub, path: &str, token: &str) -> Self {
         let address = hub.address();
-        let url = format!("ws://{address}/hubs/plantanalysis?access_token={token}");
+        let url = format!("ws://{address}{path}?access_token={token}");
         let (socket, _) = connect_async(url).await.unwrap();
         Self::greeted(socket).await
     }

@@ -71,7 +71,7 @@ async fn no_photo_of_an_upload_that_was_cut_is_left_without_its_analysis() {
 
 #[tokio::test]
 async fn a_worker_that_left_hands_its_wake_up_to_the_next() {
-    let hub = Hub::with(&[("Jobs__LeaseSeconds", "1")]).await;
+    let hub = Hub::with(&[("Jobs__LeaseSeconds", "5")]).await;
     hub.uploaded("42").await;
     let job = hub.leased().await;
     let wait = |worker: &str| {

@@ -45,6 +45,25 @@ impl Hub {
         assert!(waited.is_ok(), "{name} is {:?}", figures.get(name));
     }
 
+    /// So many connections of clients were closed, for whatever reason.
+    async fn closed_reaches(&self, expected: f64) {
+        let wait = async {
+            loop {
+                let figures = self.figures().await;
+                let closed = figures.iter().filter(|(name, _)| {
+                    name.starts_with("tendril_signalr_connections_closed_total")
+                        && name.contains("plantanalysis")
+                });
+                if closed.map(|(_, count)| count).sum::<f64>() >= expected {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        waited.expect("the connections are closed");
+    }
+
     async fn admin(&self, path: &str) -> serde_json::Value {
         let admin = UserId::new("operator").unwrap();
         let roles = ["Admin".to_owned()];
@@ -134,6 +153,54 @@ async fn what_clients_and_workers_do_is_counted() {
         })
         .collect();
     assert!(labels.is_empty(), "{labels:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_and_tries_again_does_not_reconnect() {
+    let hub = Hub::with(&[("SignalR__MaxConnectionsPerUser", "1")]).await;
+    let mut there = Client::connect(&hub, "42").await;
+    there.ping().await;
+    for closed in [1.0, 2.0, 3.0] {
+        let mut refused = Client::connect(&hub, "42").await;
+        refused.message(7).await;
+        drop(refused);
+        hub.closed_reaches(closed).await;
+    }
+    let name = r#"tendril_signalr_reconnects_total{hub="plantanalysis"}"#;
+    drop(there);
+    hub.closed_reaches(4.0).await;
+    hub.reaches(name, 0.0).await;
+    let mut again = Client::connect(&hub, "42").await;
+    again.ping().await;
+    hub.reaches(name, 1.0).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_repeated_is_counted_once() {
+    let hub = Hub::with(&[("Jobs__MaxAttempts", "1")]).await;
+    hub.uploaded("42").await;
+    let begun = r#"tendril_job_attempts_total{outcome="begun"}"#;
+    let claim = json!({"workerId": "w1", "token": "x".repeat(32)});
+    let claimed = hub.call("/internal/jobs/1/claim", &claim, 200).await;
+    let again = hub.call("/internal/jobs/1/claim", &claim, 200).await;
+    assert_eq!(again["job"]["token"], claimed["job"]["token"]);
+    let back = json!({"token": claim["token"], "error": "502", "userMessage": "Try later."});
+    let retry = "/internal/jobs/1/retry";
+    let exhausted = hub.call(retry, &back, 200).await;
+    assert_eq!(exhausted["outcome"], "exhausted");
+    assert_eq!(hub.call(retry, &back, 200).await, exhausted);
+    hub.uploaded("43").await;
+    let job = hub.leased().await;
+    let unused = json!({"token": job["token"], "error": "", "userMessage": "", "handBack": true});
+    let retry = format!("/internal/jobs/{}/retry", job["jobId"]);
+    for _ in 0..2 {
+        assert_eq!(hub.call(&retry, &unused, 200).await["outcome"], "scheduled");
+    }
+    hub.reaches(begun, 2.0).await;
+    for outcome in ["exhausted", "retried"] {
+        let name = format!("tendril_job_attempts_total{{outcome=\"{outcome}\"}}");
+        hub.reaches(&name, 1.0).await;
+    }
 }
 
 #[tokio::test]

@@ -378,7 +378,7 @@ async fn silent_and_slow_connections_are_closed() {
 async fn connections_above_the_limit_wait_until_an_idle_one_is_closed() {
     let hub = Hub::with(&[
         ("Server__MaxConnections", "1"),
-        ("Server__IdleTimeout", "1s"),
+        ("Server__IdleTimeout", "5s"),
     ])
     .await;
     // The harness' own connection has the only place until it was idle for too long.

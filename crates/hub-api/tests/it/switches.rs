@@ -44,6 +44,7 @@ async fn switched_off_clients_leave_kindly_and_nothing_is_lost() {
     client.ping().await;
     let view = hub.turn(json!({"enableSignalR": false})).await;
     assert_eq!(view["enableSignalR"], false);
+    assert_eq!(view["otherHubsTold"], Value::Null, "there are none");
     let close = client.message(7).await;
     assert_eq!(close["allowReconnect"], true, "{close}");
     assert!(close["error"].as_str().unwrap().contains("switched off"));

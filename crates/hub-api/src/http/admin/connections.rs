@@ -18,6 +18,7 @@ use crate::{
     delivery::Delivery,
     http::{
         ApiError,
+        internal::connections,
         params::{PathUser, Query},
     },
     hub::operations::Operations,
@@ -157,9 +158,7 @@ pub(crate) async fn admin_connections(
     PathUser(user): PathUser,
     State(delivery): State<Delivery>,
 ) -> Result<Json<UserConnections>, ApiError> {
-    Ok(Json(UserConnections {
-        connections: delivery.connections_of(&user).await,
-    }))
+    Ok(connections::listed(&delivery, &user).await)
 }
 
 /// Close the connections of a user (role Admin)
@@ -184,7 +183,11 @@ pub(crate) async fn admin_close_connections(
     PathUser(user): PathUser,
     State(delivery): State<Delivery>,
 ) -> Result<Json<ConnectionsClosed>, ApiError> {
-    let closed = delivery.close_connections_of(&user).await;
-    tracing::info!(operator = %operator.user_id, closed, "an operator closed connections");
-    Ok(Json(ConnectionsClosed { closed }))
+    let closed = connections::closed(&delivery, &user).await;
+    tracing::info!(
+        operator = %operator.user_id,
+        closed = closed.closed,
+        "an operator closed connections"
+    );
+    Ok(closed)
 }

@@ -33,10 +33,14 @@ pub(crate) struct SwitchesView {
     log_filter: Option<String>,
     /// The text for everybody who is connected.
     maintenance_notice: Option<MaintenanceNotice>,
+    /// After a change, where hubs share a Redis: whether the others were told.
+    /// If not, they stay as they are; send the change again, or to each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_hubs_told: Option<bool>,
 }
 
 impl SwitchesView {
-    fn of(switches: &Switches) -> Json<Self> {
+    fn of(switches: &Switches, other_hubs_told: Option<bool>) -> Json<Self> {
         let state = switches.state();
         Json(Self {
             enable_signalr: state.signalr,
@@ -45,6 +49,7 @@ impl SwitchesView {
             rollout_allow_list: switches.allow_list(),
             log_filter: telemetry::log_filter(),
             maintenance_notice: switches.notice(),
+            other_hubs_told,
         })
     }
 }
@@ -62,13 +67,14 @@ impl SwitchesView {
     )
 )]
 pub(crate) async fn switches(_: Admin, State(switches): State<Switches>) -> Json<SwitchesView> {
-    SwitchesView::of(&switches)
+    SwitchesView::of(&switches, None)
 }
 
 /// Turn switches
 ///
-/// What is absent stays as it is. It takes effect at once, on all hubs that
-/// share a Redis, and until the next start or SIGHUP, when the settings count.
+/// What is absent stays as it is. It takes effect at once, on this hub and on
+/// those that share database and Redis with it, where `otherHubsTold` says so,
+/// and until the next start or SIGHUP, when the settings count.
 #[utoipa::path(
     patch,
     path = "/api/admin/switches",
@@ -90,14 +96,14 @@ pub(crate) async fn change_switches(
 ) -> Result<Json<SwitchesView>, ApiError> {
     tracing::warn!(operator = %operator.user_id, "switches.asked");
     switches.change(&change)?;
-    delivery.nodes().switched(&change).await;
+    let told = delivery.nodes().switched(&change).await;
     if let Some(Some(notice)) = &change.maintenance_notice {
         delivery
             .broadcast(NOTICE_EVENT, &[raw(notice)], None)
             .await
             .map_err(|error| ApiError::internal(error, "tell clients of a notice"))?;
     }
-    Ok(SwitchesView::of(&switches))
+    Ok(SwitchesView::of(&switches, told))
 }
 
 fn raw(notice: &MaintenanceNotice) -> RawJson {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     auth::Caller,
+    hex::hex,
     http::{ApiError, AppState, params, problem::Kind},
     store::{Created, Idempotency, NewAnalysis, Photo, StoreError},
 };
@@ -162,7 +163,6 @@ fn answer(created: Created) -> Result<Response, ApiError> {
             ));
         }
     };
-    tracing::info!(analysis.id = analysis_id, "upload accepted");
     let accepted = Json(AnalysisAccepted {
         analysis_id,
         status,
@@ -212,14 +212,6 @@ impl receive::Upload {
             );
             hash.update(part.unwrap_or_default());
         }
-        format!("{:x}", HexDigest(hash.finalize().into()))
-    }
-}
-
-struct HexDigest([u8; 32]);
-
-impl std::fmt::LowerHex for HexDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex(&hash.finalize())
     }
 }

@@ -64,6 +64,7 @@ pub(crate) async fn claim_job(
             figures.attempts(AttemptOutcome::Begun, 1);
             (ClaimOutcome::Claimed, Some(leased_job(&state, *lease)))
         }
+        Claimed::Repeated(lease) => (ClaimOutcome::Claimed, Some(leased_job(&state, *lease))),
         Claimed::Held => (ClaimOutcome::Held, None),
         Claimed::NotReady => (ClaimOutcome::NotReady, None),
         Claimed::Ended => (ClaimOutcome::Ended, None),

@@ -1,8 +1,9 @@
 //! `GET` and `DELETE /internal/users/{id}/connections`: who is connected, and
-//! sending them away.
+//! sending them away. Operators do the same at a path of their own.
 
 use axum::{Json, extract::State};
 use shared_dto::{
+    UserId,
     connection::{ConnectionsClosed, UserConnections},
     problem::Problem,
 };
@@ -33,9 +34,7 @@ pub(crate) async fn list_connections(
     PathUser(user): PathUser,
     State(delivery): State<Delivery>,
 ) -> Result<Json<UserConnections>, ApiError> {
-    Ok(Json(UserConnections {
-        connections: delivery.connections_of(&user).await,
-    }))
+    Ok(listed(&delivery, &user).await)
 }
 
 /// Close the connections of a user
@@ -58,7 +57,15 @@ pub(crate) async fn close_connections(
     PathUser(user): PathUser,
     State(delivery): State<Delivery>,
 ) -> Result<Json<ConnectionsClosed>, ApiError> {
-    Ok(Json(ConnectionsClosed {
-        closed: delivery.close_connections_of(&user).await,
-    }))
+    Ok(closed(&delivery, &user).await)
+}
+
+pub(in crate::http) async fn listed(delivery: &Delivery, user: &UserId) -> Json<UserConnections> {
+    let connections = delivery.connections_of(user).await;
+    Json(UserConnections { connections })
+}
+
+pub(in crate::http) async fn closed(delivery: &Delivery, user: &UserId) -> Json<ConnectionsClosed> {
+    let closed = delivery.close_connections_of(user).await;
+    Json(ConnectionsClosed { closed })
 }

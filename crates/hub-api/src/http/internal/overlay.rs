@@ -100,20 +100,17 @@ impl Overlay {
             .store
             .set_overlay(self.id, self.token, key.clone())
             .await;
-        match set {
-            Ok(OverlaySet::Set { replaced }) => {
-                if let Some(replaced) = replaced {
-                    state.images.remove(&replaced).await;
-                }
-                return Ok(StatusCode::NO_CONTENT);
-            }
+        let (superfluous, answer) = match set {
+            Ok(OverlaySet::Set { replaced }) => (replaced, Ok(StatusCode::NO_CONTENT)),
+            Ok(OverlaySet::Unknown) => (Some(key), Err(ApiError::not_found("analysis"))),
+            Ok(OverlaySet::Stale) => (Some(key), Err(stale())),
             // It may have been set in spite of the error: then it is needed.
-            Err(StoreError::TimedOut) => {}
-            _ => state.images.remove(&key).await,
+            Err(error @ StoreError::TimedOut) => (None, Err(error.into())),
+            Err(error) => (Some(key), Err(error.into())),
+        };
+        if let Some(picture) = superfluous {
+            state.images.remove(&picture).await;
         }
-        match set? {
-            OverlaySet::Unknown => Err(ApiError::not_found("analysis")),
-            OverlaySet::Stale | OverlaySet::Set { .. } => Err(stale()),
-        }
+        answer
     }
 }

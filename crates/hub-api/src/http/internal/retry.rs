@@ -54,27 +54,28 @@ pub(crate) async fn retry_job(
     let outcome = match &retried {
         Retried::Scheduled { .. } => Some(AttemptOutcome::Retried),
         Retried::Exhausted(_) => Some(AttemptOutcome::Exhausted),
-        Retried::Stale | Retried::Unknown => None,
+        Retried::Repeated { .. } | Retried::Stale | Retried::Unknown => None,
     };
     if let Some(outcome) = outcome {
         state.metrics.notifications().attempts(outcome, 1);
     }
-    let response = match retried {
-        Retried::Scheduled { available_at } => RetryResponse {
-            outcome: RetryOutcome::Scheduled,
-            // Rounded up: whoever comes then is not too early.
-            retry_in_seconds: Some(seconds(
-                available_at.since(state.store.clock().now()) + Duration::from_millis(999),
-            )),
-        },
-        Retried::Exhausted(_) => RetryResponse {
-            outcome: RetryOutcome::Exhausted,
-            retry_in_seconds: None,
-        },
+    let available_at = match retried {
+        Retried::Scheduled { available_at } => Some(available_at),
+        Retried::Exhausted(_) => None,
+        Retried::Repeated { available_at } => available_at,
         Retried::Stale => return Err(stale()),
         Retried::Unknown => return Err(ApiError::not_found("job")),
     };
-    Ok(Json(response))
+    Ok(Json(RetryResponse {
+        outcome: match available_at {
+            Some(_) => RetryOutcome::Scheduled,
+            None => RetryOutcome::Exhausted,
+        },
+        // Rounded up: whoever comes then is not too early.
+        retry_in_seconds: available_at.map(|available_at| {
+            seconds(available_at.since(state.store.clock().now()) + Duration::from_millis(999))
+        }),
+    }))
 }
 
 fn read(job_id: i64, request: RetryRequest) -> Result<Retry, ApiError> {

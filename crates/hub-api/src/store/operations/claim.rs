@@ -2,7 +2,7 @@
 
 use super::lease_jobs::{AnalysisRow, JobRow, lease};
 use crate::store::{
-    Claim, Claimed, Happening, StoreError, UnixMillis,
+    Claim, Claimed, Happening, Lease, StoreError, UnixMillis,
     database::{Sql, columns, run},
     writer::{Locks, Operation, Work},
 };
@@ -61,18 +61,16 @@ impl Operation for Claim {
         let Some(job) = taken else {
             return self.not_taken(work).await;
         };
-        let claimed = leased(work, job, lease_until).await?;
-        if let Claimed::Leased(lease) = &claimed {
-            let what = if lease.reply.is_some() {
-                ", to map the answer"
-            } else {
-                ""
-            };
-            let detail = format!("attempt {} by {}{what}", lease.attempt, self.worker);
-            work.note(lease.analysis_id, Happening::Leased, detail);
-        }
+        let lease = leased(work, job, lease_until).await?;
+        let what = if lease.reply.is_some() {
+            ", to map the answer"
+        } else {
+            ""
+        };
+        let detail = format!("attempt {} by {}{what}", lease.attempt, self.worker);
+        work.note(lease.analysis_id, Happening::Leased, detail);
         work.jobs_changed = true;
-        Ok(claimed)
+        Ok(Claimed::Leased(lease))
     }
 }
 
@@ -91,7 +89,10 @@ impl Claim {
                 let own: Option<JobRow> =
                     run!(work.tx.conn().await?, OWN, [id, token], fetch_optional)?;
                 match own {
-                    Some(job) => leased(work, job, UnixMillis(lease_until)).await,
+                    Some(job) => {
+                        let lease = leased(work, job, UnixMillis(lease_until)).await?;
+                        Ok(Claimed::Repeated(lease))
+                    }
                     // It ran out between the two looks.
                     None => Ok(Claimed::NotReady),
                 }
@@ -107,16 +108,12 @@ async fn leased(
     work: &mut Work<'_>,
     job: JobRow,
     lease_until: UnixMillis,
-) -> Result<Claimed, StoreError> {
+) -> Result<Box<Lease>, StoreError> {
     let id = job.analysis_id;
     let analysis: Option<AnalysisRow> =
         run!(work.tx.conn().await?, ANALYSIS, [id], fetch_optional)?;
     let analysis = analysis.ok_or(StoreError::Unreadable {
         what: "job without analysis",
     })?;
-    Ok(Claimed::Leased(Box::new(lease(
-        job,
-        analysis,
-        lease_until,
-    )?)))
+    Ok(Box::new(lease(job, analysis, lease_until)?))
 }

@@ -2,7 +2,7 @@
 
 use super::fail_analysis::FailAnalysis;
 use crate::store::{
-    Appended, Happening, Retried, Retry, StoreError, UnixMillis, backoff,
+    Happening, Retried, Retry, StoreError, UnixMillis, backoff,
     database::{Sql, columns, locking, run},
     decode::count_from_row,
     photo_from_row, user_from_row,
@@ -67,14 +67,10 @@ impl Operation for Retry {
         match (job.state.as_str(), job.notification_id.zip(job.sequence)) {
             ("leased" | "parked", _) => self.give_back(work, job).await,
             // The same request again, its first answer lost on the way.
-            ("queued", _) => Ok(Retried::Scheduled {
-                available_at: UnixMillis(job.available_at),
+            ("queued", _) => Ok(Retried::Repeated {
+                available_at: Some(UnixMillis(job.available_at)),
             }),
-            ("failed", Some((notification_id, sequence))) => Ok(Retried::Exhausted(Appended {
-                notification_id,
-                sequence,
-                connections: 0,
-            })),
+            ("failed", Some(_)) => Ok(Retried::Repeated { available_at: None }),
             _ => Ok(Retried::Stale),
         }
     }

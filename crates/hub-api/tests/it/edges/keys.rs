@@ -147,4 +147,9 @@ async fn a_connection_ends_with_its_token_when_that_is_wanted() {
     client.ping().await;
     let close = client.message(7).await;
     assert_eq!(close["allowReconnect"], true);
+    let claims = json!({"sub": "operator", "role": "Admin", "exp": in_seconds(2)});
+    let short = ED.token_of(None, &claims);
+    let mut operator = Client::at(&hub, "/hubs/admin", &short).await;
+    let close = operator.message(7).await;
+    assert_eq!(close["allowReconnect"], true);
 }

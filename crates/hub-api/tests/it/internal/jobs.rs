@@ -132,7 +132,7 @@ async fn a_job_goes_from_upload_to_notification() {
 #[tokio::test]
 async fn an_upload_wakes_a_waiting_worker() {
     let hub = Hub::start().await;
-    let request = json!({"workerId": "w", "maxJobs": 5, "waitSeconds": 30});
+    let request = json!({"workerId": "w", "maxJobs": 5, "waitSeconds": 10});
     let waiting = [
         hub.call("/internal/jobs/lease", &request, 200),
         hub.call("/internal/jobs/lease", &request, 200),
@@ -143,11 +143,10 @@ async fn an_upload_wakes_a_waiting_worker() {
         hub.uploaded("43").await;
     };
     let [first, second] = waiting;
-    let start = tokio::time::Instant::now();
+    // A worker that was not woken ends its wait with nothing.
     let (first, second, ()) = tokio::join!(first, second, uploads);
     let count = |answer: &Value| answer["jobs"].as_array().unwrap().len();
     assert!(count(&first) + count(&second) >= 1);
-    assert!(start.elapsed() < Duration::from_secs(31));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::{
     notify, until_redis_is,
 };
 
-async fn own_redis() -> (Redis, Common) {
+pub(super) async fn own_redis() -> (Redis, Common) {
     let redis = Redis::start().await.unwrap();
     let mut common = Common::new().await;
     common.redis = Some(redis.url());

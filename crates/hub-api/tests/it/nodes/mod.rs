@@ -7,6 +7,7 @@ mod log;
 mod broadcast;
 mod connections;
 mod faults;
+mod switches;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},

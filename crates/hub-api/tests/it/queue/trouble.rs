@@ -81,6 +81,13 @@ async fn uploads_outlive_whatever_befalls_the_broker() {
     rabbit.process.kill().await.unwrap();
     let mut ids = vec![hub.uploaded("42").await];
     until_health(&hub, "Degraded", |data| data["relay"]["connected"] == false).await;
+    let shown = health(&hub).await;
+    let error = shown["data"]["relay"]["lastError"].as_str().unwrap();
+    // The broker's own words, and where it is, are not for everybody.
+    assert!(
+        error.starts_with("the broker") && !error.contains(':'),
+        "{shown}"
+    );
     ids.push(hub.uploaded("42").await);
     rabbit.process.start_again().await.unwrap();
     let client = AmqpClient::connect(&url).await;
