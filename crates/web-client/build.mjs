@@ -28,9 +28,13 @@ await page('admin.html', { 'admin.js': 'src/admin/main.ts', 'admin.css': 'admin.
 await split('try.html', join(ROOT, '../../docs/clients/try.html'));
 await reactExample();
 
-/** One HTML file, in which the names of its files are replaced by those they are served by. */
+/**
+ * One HTML file: the parts that pages share are put in, and the names of its files are replaced by
+ * those they are served by.
+ */
 async function page(name, files) {
   let html = readFileSync(join(ROOT, 'page', name), 'utf8');
+  html = html.replace(/<!-- part: ([\w-]+) -->/g, (_, part) => readFileSync(join(ROOT, 'page/parts', `${part}.html`), 'utf8').trim());
   for (const [named, source] of Object.entries(files)) {
     const served = write(named, await content(join(ROOT, 'page', source)));
     html = html.replaceAll(`="${named}"`, `="${served}"`);

@@ -19,6 +19,7 @@ pub mod images;
 mod limits;
 mod hex;
 mod jobs;
+mod workers;
 mod queue;
 pub mod delivery;
 pub mod nodes;

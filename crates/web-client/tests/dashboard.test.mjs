@@ -1,7 +1,8 @@
 // The operators' page: figures under load, connections, the log, the switches.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, launch, openAdmin, openAs } from './harness/browser.mjs';
+import { PlantAnalysisApi } from 'tendril-client';
+import { connected, launch, openAdmin, openAs, photo } from './harness/browser.mjs';
 import { PATIENCE, System, until } from './harness/system.mjs';
 
 let system;
@@ -80,6 +81,37 @@ test('a connection is closed, and one user\'s on all nodes', async () => {
   assert.equal(page.questions.length, 2);
   assert.deepEqual([...page.faults, ...user.faults], []);
   await Promise.all([page, user].map((each) => each.context().close()));
+});
+
+test('who works is seen, and what went wrong', async () => {
+  const page = await admin();
+  // A worker, as the hub knows it: by what it asks.
+  const call = async (path, body) => {
+    const response = await fetch(`${system.url}/internal/jobs/${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Internal-Secret': system.internalSecret },
+      body: JSON.stringify(body),
+    });
+    assert.equal(response.status, 200);
+    return response.json();
+  };
+  const row = page.locator('#workers tr').filter({ hasText: 'field-worker' });
+  const leased = call('lease', { workerId: 'field-worker', maxJobs: 1, waitSeconds: 30 });
+  await row.getByText('waits for a job').waitFor();
+  const api = new PlantAnalysisApi({ url: system.url, token: () => system.token(80) });
+  const { analysisId } = await api.upload({ photo: new Blob([photo(10).buffer], { type: 'image/png' }), idempotencyKey: 'one' });
+  const [{ jobId, token }] = (await leased).jobs;
+  await row.getByText('working', { exact: true }).waitFor();
+  await row.getByText('1 in work').waitFor();
+  await page.getByText('1 worker, 1 working.').waitFor();
+
+  await call(`${jobId}/retry`, { token, error: 'n8n answered <b>502</b>', userMessage: 'Later.', retryAfterSeconds: 600 });
+  const error = page.locator('#setbacks li').filter({ hasText: `Analysis ${analysisId}: retried` });
+  // What others wrote is text.
+  await error.getByText('n8n answered <b>502</b>').waitFor();
+  await row.getByText('silent').waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
 });
 
 test('live updates are turned off and on; clients poll meanwhile and are told of a notice', async () => {

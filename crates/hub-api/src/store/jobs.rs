@@ -160,3 +160,14 @@ pub struct QueueStats {
     /// How long ago the oldest open job was accepted.
     pub oldest_open: Duration,
 }
+
+/// A worker that holds jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The name that it gave itself.
+    pub worker: String,
+    /// Jobs that it works on.
+    pub leased: u32,
+    /// Jobs that it left to wait for an outside answer.
+    pub parked: u32,
+}

@@ -56,6 +56,14 @@ impl Happening {
         Self::Confirmed,
     ];
 
+    /// What an operator looks into: an attempt or an analysis that came to nothing.
+    pub(in crate::store) const SETBACKS: [Self; 4] = [
+        Self::Retried,
+        Self::LeaseExpired,
+        Self::DeadLettered,
+        Self::Failed,
+    ];
+
     /// Order among happenings of the same millisecond: an entry is logged
     /// before it is handed on, and handed on before it is confirmed.
     pub(in crate::store) fn rank(self) -> u8 {
@@ -109,4 +117,13 @@ pub struct AnalysisHistory {
     pub user: UserId,
     /// What happened, oldest first.
     pub entries: Vec<TimelineEntry>,
+}
+
+/// What went wrong with an analysis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// The analysis.
+    pub analysis_id: i64,
+    /// What happened.
+    pub entry: TimelineEntry,
 }

@@ -6,6 +6,7 @@ use shared_dto::{
     problem::Problem,
     queue::{ClaimOutcome, ClaimRequest, ClaimResponse},
 };
+use tokio::time::Instant;
 
 use super::{
     checks::{self, Faults},
@@ -52,6 +53,10 @@ pub(crate) async fn claim_job(
     let long = request.token.len() >= SHORTEST_TOKEN;
     faults.check(long, "token", "it is too short", "32 random characters");
     faults.into_result()?;
+    state
+        .operations
+        .workers
+        .claim(&request.worker_id, Instant::now());
     let claim = Claim {
         job_id,
         worker: request.worker_id,

@@ -51,7 +51,12 @@ pub(crate) async fn lease_jobs(
         .waiting_leases
         .try_acquire()
         .map_err(|_| ApiError::unavailable(RETRY_AFTER_SECONDS))?;
+    let asking = state
+        .operations
+        .workers
+        .ask(&request.worker_id, Instant::now());
     let leases = wait(&state, &request).await?;
+    drop(asking);
     let figures = state.metrics.notifications();
     figures.attempts(AttemptOutcome::Begun, leases.len());
     let jobs = leases

@@ -6,6 +6,7 @@ mod log;
 mod jobs;
 mod history;
 mod deliveries;
+mod work;
 
 pub(in crate::store) use analyses::{analyses_of, analysis_of, pictures_of};
 pub(in crate::store) use deliveries::deliveries;

@@ -370,3 +370,44 @@ async fn the_queue_tells_how_it_stands() {
         (seconds(5), seconds(5))
     );
 }
+
+#[tokio::test]
+async fn an_operator_sees_who_works_and_what_went_wrong() {
+    let db = open().await;
+    let mut ids = Vec::new();
+    for user in 0..4 {
+        ids.push(db.upload(user).await);
+    }
+    assert_eq!(db.store.setbacks(10).await.unwrap(), []);
+    let leases = db.store.lease_jobs("a", 3, LEASE).await.unwrap();
+    db.store.lease_jobs("b", 1, LEASE).await.unwrap();
+    let park = Heartbeat {
+        park: Some(seconds(600)),
+        ..beat(&leases[0])
+    };
+    db.store.heartbeat(park).await.unwrap();
+    db.clock.advance(seconds(1));
+    db.store.retry(give_back(&leases[1])).await.unwrap();
+    let holders = db.store.holders().await.unwrap();
+    let held: Vec<_> = holders
+        .iter()
+        .map(|holder| (holder.worker.as_str(), holder.leased, holder.parked))
+        .collect();
+    assert_eq!(held, [("a", 1, 1), ("b", 1, 0)]);
+
+    // The workers of both leases that are left go silent.
+    db.clock.advance(LEASE + seconds(1));
+    assert_eq!(db.store.expire(10).await.unwrap().requeued, 2);
+    let setbacks = db.store.setbacks(10).await.unwrap();
+    let kinds: Vec<_> = setbacks.iter().map(|setback| setback.entry.kind).collect();
+    let (expired, retried) = (Happening::LeaseExpired, Happening::Retried);
+    assert_eq!(kinds, [expired, expired, retried]);
+    let first = &setbacks[2];
+    assert_eq!(first.analysis_id, leases[1].analysis_id);
+    assert_eq!(first.entry.at, START + seconds(1));
+    assert!(first.entry.detail.contains("502 from n8n"), "{first:?}");
+    assert_eq!(db.store.setbacks(1).await.unwrap().len(), 1);
+    let parked = db.store.holders().await.unwrap();
+    assert_eq!(parked.len(), 1);
+    assert_eq!((parked[0].leased, parked[0].parked), (0, 1));
+}

@@ -1,5 +1,6 @@
 import { HubConnectionBuilder, LogLevel, type HubConnection } from '@microsoft/signalr';
 import type { ConnectionState } from 'tendril-client';
+import type { Work } from './types.js';
 
 /** The longest wait between two attempts, in milliseconds. */
 const LONGEST = 15_000;
@@ -7,9 +8,10 @@ const LONGEST = 15_000;
 interface Listener {
   state(state: ConnectionState): void;
   figures(text: string): void;
+  work(work: Work): void;
 }
 
-/** The connection to `/hubs/admin`, which sends the hub's figures once a second. */
+/** The connection to `/hubs/admin`, which sends the hub's figures once a second, and who works. */
 export class Link {
   readonly #token: () => string;
   readonly #listener: Listener;
@@ -52,6 +54,7 @@ export class Link {
     this.#connection = connection;
     let up = false;
     connection.on('ReceiveFigures', (text: string) => this.#listener.figures(text));
+    connection.on('ReceiveWork', (work: Work) => this.#listener.work(work));
     connection.onclose((error) => up && this.#lost(error));
     try {
       await connection.start();

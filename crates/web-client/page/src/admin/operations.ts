@@ -9,6 +9,7 @@ import { Link } from './link.js';
 import { LogView } from './log-view.js';
 import { SwitchesView } from './switches-view.js';
 import { Tiles } from './tiles.js';
+import { showWork } from './work-view.js';
 
 /** How often health is asked for; the hub itself looks at most once a second. */
 const HEALTH_EVERY = 3_000;
@@ -42,6 +43,7 @@ export class Operations {
         if (state.status !== 'connected') this.#lost();
       },
       figures: (text) => this.#figures(text),
+      work: showWork,
     });
     byId('tools').hidden = byId('workspace').hidden = false;
     byId('connection-retry').addEventListener('click', () => this.#link.retryNow(), { signal });

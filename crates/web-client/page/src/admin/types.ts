@@ -15,6 +15,25 @@ export interface HealthReport {
 
 export type HealthStatus = 'Healthy' | 'Degraded' | 'Unhealthy';
 
+/** Who works on what, and what went wrong lately. */
+export interface Work {
+  readonly workers: readonly {
+    readonly id: string;
+    readonly state: WorkerState;
+    readonly leased: number;
+    readonly parked: number;
+    readonly askedSecondsAgo: number | null;
+  }[];
+  readonly setbacks: readonly {
+    readonly at: string;
+    readonly analysisId: number;
+    readonly what: string;
+    readonly detail: string;
+  }[];
+}
+
+export type WorkerState = 'working' | 'waiting' | 'silent';
+
 export interface NotificationLogPage {
   readonly items: readonly {
     readonly id: number;

@@ -1,8 +1,11 @@
 //! `/hubs/admin`: the hub's own figures for operators, once a second.
 //!
 //! It sends totals and never events, so that what it costs does not grow with
-//! the traffic: lines of the text that Prometheus reads, to whoever watches.
-//! While nobody does, nothing is put together.
+//! the traffic: lines of the text that Prometheus reads, to whoever watches;
+//! and less often who works on what, with the last setbacks (`work`). While
+//! nobody watches, nothing is put together.
+
+mod work;
 
 use std::{
     convert::Infallible,
@@ -20,7 +23,7 @@ use signalr::{
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::ADMIN, config::SignalRConfig, http::AppState};
+use crate::{auth::ADMIN, config::SignalRConfig, http::AppState, workers::Workers};
 
 /// Where the hub is mounted.
 pub const PATH: &str = "/hubs/admin";
@@ -46,6 +49,12 @@ const SHOWN: &[&str] = &[
 
 const EVERY: Duration = Duration::from_secs(1);
 
+/// The event that carries [`work::Work`].
+const WORK: &str = "ReceiveWork";
+
+/// Figures are sent so often for each time that work is.
+const FIGURES_A_WORK: u32 = 3;
+
 /// The hub: it has no methods, only listeners.
 #[derive(Debug, Default)]
 struct OperationsHub {
@@ -60,6 +69,7 @@ pub struct Operations {
     /// The hub of clients.
     pub clients: HubServer,
     watching: Arc<AtomicUsize>,
+    pub(crate) workers: Arc<Workers>,
 }
 
 /// Makes the hub ready to be mounted at [`PATH`].
@@ -89,6 +99,7 @@ pub fn build(
         server,
         clients,
         watching,
+        workers: Arc::default(),
     })
 }
 
@@ -113,14 +124,26 @@ impl Operations {
         // After a pause one message says as much as all that were left out.
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let all = self.server.context().all();
+        let mut until_work = 0;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = tick.tick() => {}
             }
-            if self.watching.load(Ordering::Relaxed) > 0 {
-                let text = shown(&state.scrape.text(&state).await);
-                all.send(FIGURES, (text,)).await;
+            if self.watching.load(Ordering::Relaxed) == 0 {
+                until_work = 0;
+                continue;
+            }
+            let text = shown(&state.scrape.text(&state).await);
+            all.send(FIGURES, (text,)).await;
+            if until_work > 0 {
+                until_work -= 1;
+                continue;
+            }
+            // Health says that the database is away.
+            if let Some(work) = work::now(&state.store, &self.workers).await {
+                all.send(WORK, (work,)).await;
+                until_work = FIGURES_A_WORK - 1;
             }
         }
     }
