@@ -162,6 +162,24 @@ test('what an operator is typing stays while another switch is turned, and the f
   await page.context().close();
 });
 
+test('an operator is told where a switch did not reach the other hubs', async () => {
+  const page = await admin();
+  // As a hub answers that has lost its Redis.
+  await page.route('**/api/admin/switches', async (route) => {
+    if (route.request().method() !== 'PATCH') return route.continue();
+    const response = await route.fetch();
+    return route.fulfill({ response, json: { ...(await response.json()), otherHubsTold: false } });
+  });
+  const form = page.getByRole('form', { name: 'Log filter' });
+  await form.getByRole('button').click();
+  await page.locator('#switches-error').getByText('the others were not told').waitFor();
+  await page.unroute('**/api/admin/switches');
+  await form.getByRole('button').click();
+  await page.locator('#switches-error').waitFor({ state: 'hidden' });
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test('after a connection is closed the focus is on the next one', async () => {
   const [page, ...users] = await Promise.all([admin(), client(71), client(72)]);
   await page.getByLabel('User (empty').fill('');

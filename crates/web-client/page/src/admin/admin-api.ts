@@ -1,4 +1,4 @@
-import type { ConnectionsClosed, HealthReport, NodeConnections, NotificationLogPage, Problem, SwitchChange, Switches, UserConnections } from './types.js';
+import type { ConnectionsClosed, HealthReport, NodeConnections, NotificationLogPage, Problem, SwitchChange, Switched, Switches, UserConnections } from './types.js';
 
 /** How long the hub may take to tell its health, in milliseconds; it bounds each of its checks. */
 const HEALTH_TIMEOUT = 5_000;
@@ -46,7 +46,7 @@ export class AdminApi {
     return this.#request('GET', '/api/admin/switches');
   }
 
-  turn(change: SwitchChange): Promise<Switches> {
+  turn(change: SwitchChange): Promise<Switched> {
     return this.#request('PATCH', '/api/admin/switches', change);
   }
 

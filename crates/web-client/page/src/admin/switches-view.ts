@@ -1,6 +1,8 @@
 import { byId, el, showText } from '../dom.js';
 import type { AdminApi } from './admin-api.js';
-import type { SwitchChange, Switches } from './types.js';
+import type { SwitchChange, Switched, Switches } from './types.js';
+
+const NOT_TOLD = 'This hub did it, but Redis is away: the others were not told. Do it again, or on each of them.';
 
 /** The form of one switch. It is changed in place, so that focus and typed text stay. */
 interface Control {
@@ -101,8 +103,16 @@ export class SwitchesView {
     return this.#try(() => this.#api.turn(change));
   }
 
-  async #try(ask: () => Promise<Switches>): Promise<void> {
-    const error = await ask().then((switches) => void (this.#signal.aborted || this.#show(switches)), (error: Error) => error);
-    if (!this.#signal.aborted) showText(byId('switches-error'), error?.message ?? null);
+  async #try(ask: () => Promise<Switched>): Promise<void> {
+    let trouble: string | null = null;
+    try {
+      const switches = await ask();
+      if (this.#signal.aborted) return;
+      this.#show(switches);
+      if (switches.otherHubsTold === false) trouble = NOT_TOLD;
+    } catch (error) {
+      trouble = (error as Error).message;
+    }
+    if (!this.#signal.aborted) showText(byId('switches-error'), trouble);
   }
 }

@@ -83,5 +83,10 @@ export interface Switches {
   readonly maintenanceNotice: { readonly message: string; readonly until?: string | null } | null;
 }
 
+/** The switches after a change; where hubs share a Redis, with whether the others were told. */
+export interface Switched extends Switches {
+  readonly otherHubsTold?: boolean;
+}
+
 /** What is absent stays as it is. */
 export type SwitchChange = { readonly [Name in keyof Switches]?: Switches[Name] };
