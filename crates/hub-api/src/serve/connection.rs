@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt as _;
+use tower::Service as _;
 
 use super::{
     Socket,
@@ -201,7 +201,8 @@ fn service(
         let mut request = Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(Peer(peer));
         let under_way = activity.begin(!closable);
-        let answer = app.clone().oneshot(request);
+        // A router is always ready.
+        let answer = app.clone().call(request);
         async move {
             let mut answer = answer.await?;
             if closable && !ended.is_ended() {

@@ -49,6 +49,7 @@ mod database;
 mod writer;
 mod operations;
 mod read;
+mod standings;
 
 pub use analyses::{
     AnalysesPage, AnalysisRow, Created, Idempotency, NewAnalysis, OverlaySet, Photo, Pictures,
@@ -72,6 +73,7 @@ pub use timeline::{AnalysisHistory, Happening, TimelineEntry};
 
 use database::{Conn, Readers};
 use decode::{photo_from_row, status_from_row, user_from_row};
+use standings::Standings;
 use use_cases::storable;
 use writer::{Operation, Queues, Receipts, Writer};
 
@@ -91,6 +93,7 @@ struct Shared {
     clock: Clock,
     epoch: Arc<str>,
     receipts: Receipts,
+    standings: Standings,
     jobs_changed: watch::Sender<u64>,
     /// Told when this hub itself changed the jobs.
     own_jobs_changed: Notify,
@@ -217,12 +220,13 @@ impl Store {
         &self,
         read: impl AsyncFnOnce(Conn<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let read = async {
+        // Boxed: it has 15 KB, which whatever waits before it would be of, too.
+        let read = Box::pin(async {
             let mut reader = self.readers.acquire().await?;
             let answer = read(reader.conn()).await?;
             reader.finished();
             Ok(answer)
-        };
+        });
         timeout(self.shared.options.patience, read)
             .await
             .unwrap_or(Err(StoreError::TimedOut))
@@ -253,6 +257,7 @@ async fn shared(
         clock,
         epoch,
         receipts: Receipts::default(),
+        standings: Standings::default(),
         jobs_changed: watch::Sender::new(0),
         own_jobs_changed: Notify::new(),
         closing: CancellationToken::new(),

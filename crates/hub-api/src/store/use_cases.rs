@@ -251,10 +251,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it could not be read.
     pub async fn stream_state(&self, stream: &Stream) -> Result<StreamState, StoreError> {
-        let epoch = Arc::clone(&self.shared.epoch);
-        let mut state = self
-            .read(async |conn| read::stream_state(conn, epoch, stream).await)
-            .await?;
+        let read = |streams| async {
+            let epoch = Arc::clone(&self.shared.epoch);
+            self.read(async |conn| read::stream_states(conn, epoch, streams).await)
+                .await
+        };
+        let mut state = self.shared.standings.of(stream, read).await?;
         self.add_noted_confirmation(stream, &mut state);
         Ok(state)
     }

@@ -20,6 +20,8 @@ pub(in crate::store) use postgres::{PostgresReader, PostgresWriter, watch_jobs};
 pub(in crate::store) use rows::{Args, Kind, MAX_ROWS, RowsStatement};
 pub use schema::{Schema, schema};
 pub(in crate::store) use sqlite::SqliteWriter;
+#[cfg(test)]
+pub(in crate::store) use sqlite::migrations as sqlite_migrations;
 pub(in crate::store) use transaction::{Transaction, read_rows};
 
 use super::{Clock, StoreError, StoreOptions, UnixMillis, log::LoggedEntry, options::Location};

@@ -118,6 +118,12 @@ impl RowsStatement {
         )
     }
 
+    /// The statement for one row in SQLite.
+    #[cfg(test)]
+    pub(in crate::store) fn sqlite_text(&self) -> &str {
+        &self.sqlite[Role::Plain as usize][0]
+    }
+
     /// Binds `items` for PostgreSQL, an array a column. `trailing` is the
     /// argument behind them.
     pub(super) fn bind_postgres<T>(

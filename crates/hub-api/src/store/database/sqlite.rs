@@ -121,7 +121,7 @@ pub(super) fn reading(options: &StoreOptions, path: &Path) -> SqliteConnectOptio
 
 /// The schema, one step a file. A step is never changed once released; an
 /// older binary runs on a newer schema (expand, then contract).
-pub(super) fn migrations() -> Migrator {
+pub(in crate::store) fn migrations() -> Migrator {
     let mut migrator = Migrator::with_migrations(vec![
         step(
             1,

@@ -1,13 +1,16 @@
 //! The notification log.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use crate::store::{
     LoggedEntry, Page, StoreError, Stream, StreamHead, StreamState, UnixMillis,
     database::{
         Conn,
         Kind::{Int, Text},
-        RowsStatement, Sql, read_rows, run,
+        RowsStatement, Sql, columns, read_rows, run,
     },
     decode::random_hex,
 };
@@ -20,8 +23,21 @@ const EPOCH: Sql = Sql::same("SELECT epoch FROM store");
 const MAKE_EPOCH: Sql =
     Sql::same("INSERT INTO store (id, epoch) VALUES (1, $1) ON CONFLICT DO NOTHING");
 
-const STATE: Sql =
-    Sql::same("SELECT oldest, head, confirmed, acknowledged FROM streams WHERE stream = $1");
+static STATES: LazyLock<RowsStatement> = LazyLock::new(|| {
+    let template = Sql::same(
+        "SELECT s.stream, s.oldest, s.head, s.confirmed, s.acknowledged
+         FROM {rows} v CROSS JOIN streams s WHERE s.stream = v.column1",
+    );
+    RowsStatement::new(&[Text], template)
+});
+
+columns!(StoredStream {
+    stream: String,
+    oldest: i64,
+    head: i64,
+    confirmed: i64,
+    acknowledged: i64,
+});
 
 /// The state and the entries come from one statement, so that no entry is
 /// committed, or purged, between the two. PostgreSQL would read and sort all
@@ -80,8 +96,32 @@ pub(in crate::store) async fn stream_state(
     epoch: Arc<str>,
     stream: &Stream,
 ) -> Result<StreamState, StoreError> {
-    let found: Option<(i64, i64, i64, i64)> = run!(conn, STATE, [stream.as_str()], fetch_optional)?;
-    Ok(state(found, epoch))
+    let mut states = stream_states(conn, Arc::clone(&epoch), vec![stream.clone()]).await?;
+    Ok(states.remove(stream).unwrap_or_else(|| state(None, epoch)))
+}
+
+/// Where each of the streams stands.
+pub(in crate::store) async fn stream_states(
+    conn: Conn<'_>,
+    epoch: Arc<str>,
+    streams: Vec<Stream>,
+) -> Result<HashMap<Stream, StreamState>, StoreError> {
+    let rows = read_rows(conn, &STATES, &streams, |args, stream| {
+        args.push(stream.to_arc());
+    });
+    let rows: Vec<StoredStream> = rows.await?;
+    let found: HashMap<String, _> = rows
+        .into_iter()
+        .map(|row| {
+            let marks = (row.oldest, row.head, row.confirmed, row.acknowledged);
+            (row.stream, marks)
+        })
+        .collect();
+    let states = streams.into_iter().map(|stream| {
+        let marks = found.get(stream.as_str()).copied();
+        (stream, state(marks, Arc::clone(&epoch)))
+    });
+    Ok(states.collect())
 }
 
 pub(in crate::store) async fn entries(

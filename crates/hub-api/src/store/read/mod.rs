@@ -13,5 +13,5 @@ pub(in crate::store) use deliveries::deliveries;
 pub(in crate::store) use history::history_of;
 pub(in crate::store) use jobs::{next_announcement, next_due, queue_stats};
 pub(in crate::store) use log::{
-    crowded_streams, entries, epoch, heads_beyond, make_epoch, stream_state,
+    crowded_streams, entries, epoch, heads_beyond, make_epoch, stream_state, stream_states,
 };

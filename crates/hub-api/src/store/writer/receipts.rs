@@ -187,13 +187,19 @@ static LOCK_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
     RowsStatement::new(&[Text], template)
 });
 
+/// What was confirmed before is not looked at: SQLite would join the stream
+/// last, and so read the whole of it for each confirmation.
 static CONFIRM_ENTRIES: LazyLock<RowsStatement> = LazyLock::new(|| {
-    let template = Sql::same(
-        "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
-         FROM {rows} v CROSS JOIN streams s
-         WHERE s.stream = v.column1 AND log.stream = s.stream
-           AND log.sequence > s.confirmed AND log.sequence <= v.column2",
-    );
+    let template = Sql {
+        sqlite: "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
+            FROM {rows} v
+            WHERE log.stream = v.column1 AND log.sequence <= v.column2
+              AND log.sequence > (SELECT confirmed FROM streams WHERE stream = v.column1)",
+        postgres: "UPDATE log SET confirmed_at = v.column3, receipt_source = v.column4
+            FROM {rows} v JOIN streams s ON s.stream = v.column1
+            WHERE log.stream = s.stream
+              AND log.sequence > s.confirmed AND log.sequence <= v.column2",
+    };
     RowsStatement::new(&[Text, Int, Int, Text], template)
 });
 
@@ -319,4 +325,34 @@ pub(in crate::store) async fn confirm_now(
         ..Share::default()
     };
     share.write(work).await
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+    use crate::store::database::sqlite_migrations;
+
+    /// How SQLite carries `statement` out for one row, a line a step.
+    async fn plan(statement: &RowsStatement) -> String {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlite_migrations().run(&mut conn).await.unwrap();
+        let explain = format!("EXPLAIN QUERY PLAN {}", statement.sqlite_text());
+        let steps = sqlx::query_as::<_, (i64, i64, i64, String)>(sqlx::AssertSqlSafe(explain))
+            .fetch_all(&mut conn)
+            .await
+            .unwrap();
+        let steps = steps.into_iter().map(|(.., step)| step);
+        steps.collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn a_confirmation_reads_nothing_but_what_it_confirms() {
+        let entries = plan(&CONFIRM_ENTRIES).await;
+        let range = "(stream=? AND sequence>? AND sequence<?)";
+        assert!(entries.contains(range), "{entries}");
+        let attempts = plan(&COUNT_ATTEMPTS).await;
+        assert!(attempts.contains("(stream=? AND sequence=?)"), "{attempts}");
+    }
 }
