@@ -5,7 +5,6 @@
 //! sent away would only come back at once. Few connections read at a time.
 
 use std::{
-    future::Future,
     pin::pin,
     sync::{
         Arc,
@@ -68,8 +67,9 @@ impl Delivery {
         let Some((serving, reader)) = self.serving().zip(context.get::<Reader>()) else {
             return;
         };
-        let read = || serving.store.stream_state(reader.stream());
-        let state = self.read(context, || reader.is_waiting(), read).await;
+        // Needs no place: the store asks once for all who come together.
+        let look = || async { Some(serving.store.stream_state(reader.stream()).await) };
+        let state = self.retry(context, || reader.is_waiting(), look).await;
         let Some(state) = state else {
             return;
         };
@@ -80,7 +80,7 @@ impl Delivery {
             if reader.position(turn) == Some(state.head) && reader.go_live(turn, state.head) {
                 return;
             }
-            self.catch_up(context, &reader, turn, AtGap::GoOn).await;
+            Box::pin(self.catch_up(context, &reader, turn, AtGap::GoOn)).await;
         }
     }
 
@@ -112,9 +112,15 @@ impl Delivery {
         };
         let mut replayed = Replayed::new(&self.shared.figures);
         while let Some(after) = reader.position(turn) {
-            let read = || serving.store.entries(reader.stream(), after, PAGE);
             let goes_on = || reader.position(turn).is_some();
-            let Some(page) = self.read(context, goes_on, read).await else {
+            let read = || async {
+                let _place = self.shared.readings.place(context).await?;
+                if !goes_on() {
+                    return None;
+                }
+                Some(serving.store.entries(reader.stream(), after, PAGE).await)
+            };
+            let Some(page) = self.retry(context, goes_on, read).await else {
                 break;
             };
             // Retention may have overtaken a client that reads slowly.
@@ -183,32 +189,30 @@ impl Delivery {
         count
     }
 
-    /// Reads once it is this connection's turn, and again for as long as the
-    /// error may pass; `None` when the connection closes, or does not go on.
-    async fn read<T, F>(
+    /// Reads, and again for as long as the error may pass; `None` when the
+    /// connection closes, or does not go on.
+    async fn retry<T, F>(
         &self,
         context: &Context,
         goes_on: impl Fn() -> bool,
         read: impl Fn() -> F,
     ) -> Option<T>
     where
-        F: Future<Output = Result<T, StoreError>>,
+        F: Future<Output = Option<Result<T, StoreError>>>,
     {
         let readings = &self.shared.readings;
         let mut failures = 0;
         loop {
-            let place = readings.place(context).await?;
             if context.is_closing() || !goes_on() {
                 return None;
             }
-            let error = match read().await {
+            let error = match read().await? {
                 Ok(found) => {
                     readings.succeeded();
                     return Some(found);
                 }
                 Err(error) => error,
             };
-            drop(place);
             if !error.is_transient() {
                 give_up(context, &error);
                 return None;
