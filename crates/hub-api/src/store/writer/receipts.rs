@@ -65,7 +65,11 @@ struct Mark {
 pub(in crate::store) struct Share {
     confirmed: Vec<(Stream, Mark)>,
     handed: Vec<Handed>,
+    /// Without those that a noted confirmation covers, in this share or a later
+    /// one: what is confirmed was sent, and need not be counted as well.
     attempts: Vec<Attempt>,
+    /// How many were noted, with those.
+    attempts_noted: usize,
 }
 
 /// The attempts of one entry.
@@ -142,12 +146,14 @@ impl Receipts {
     pub(in crate::store) fn share(&self) -> Share {
         let noted = self.noted.lock();
         let confirmed = noted.confirmed.iter().take(MAX_ROWS);
+        let (attempts, attempts_noted) = noted.unconfirmed_attempts();
         Share {
             confirmed: confirmed
                 .map(|(stream, mark)| (stream.clone(), *mark))
                 .collect(),
             handed: noted.handed.iter().take(MAX_ROWS).cloned().collect(),
-            attempts: noted.attempts.iter().take(MAX_ROWS).cloned().collect(),
+            attempts,
+            attempts_noted,
         }
     }
 
@@ -161,7 +167,7 @@ impl Receipts {
             }
         }
         noted.handed.drain(..share.handed.len());
-        noted.attempts.drain(..share.attempts.len());
+        noted.attempts.drain(..share.attempts_noted);
         noted.len()
     }
 }
@@ -173,6 +179,24 @@ impl Noted {
 
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The first attempts at what nobody has confirmed, one statement's worth,
+    /// and how many were looked at for them.
+    fn unconfirmed_attempts(&self) -> (Vec<Attempt>, usize) {
+        let mut attempts = Vec::new();
+        let mut seen = 0;
+        for attempt in &self.attempts {
+            if attempts.len() == MAX_ROWS {
+                break;
+            }
+            seen += 1;
+            let mark = self.confirmed.get(&attempt.stream);
+            if mark.is_none_or(|mark| mark.sequence < attempt.sequence) {
+                attempts.push(attempt.clone());
+            }
+        }
+        (attempts, seen)
     }
 }
 
@@ -225,16 +249,11 @@ static CONFIRM_STREAMS: LazyLock<RowsStatement> = LazyLock::new(|| {
 
 impl Share {
     pub(in crate::store) fn is_empty(&self) -> bool {
-        self.confirmed.is_empty() && self.handed.is_empty() && self.attempts.is_empty()
+        self.confirmed.is_empty() && self.handed.is_empty() && self.attempts_noted == 0
     }
 
-    /// What this transaction confirms was sent, and need not be counted as well.
-    fn unconfirmed_attempts(&self) -> Vec<Counted<'_>> {
-        let confirmed: HashMap<&Stream, i64> = self
-            .confirmed
-            .iter()
-            .map(|(stream, mark)| (stream, mark.sequence))
-            .collect();
+    /// One item for each entry.
+    fn counted_attempts(&self) -> Vec<Counted<'_>> {
         let mut counted: BTreeMap<(&Stream, i64), Counted<'_>> = BTreeMap::new();
         for Attempt {
             stream,
@@ -242,10 +261,6 @@ impl Share {
             at,
         } in &self.attempts
         {
-            let mark = confirmed.get(stream);
-            if mark.is_some_and(|mark| mark >= sequence) {
-                continue;
-            }
             let known = counted.entry((stream, *sequence)).or_insert(Counted {
                 stream,
                 sequence: *sequence,
@@ -260,7 +275,7 @@ impl Share {
 
     /// Writes the share. The marks only grow and never pass the head.
     pub(in crate::store) async fn write(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        let attempts = self.unconfirmed_attempts();
+        let attempts = self.counted_attempts();
         if work.tx.is_shared() {
             let streams: BTreeSet<&Stream> = self
                 .confirmed
@@ -329,6 +344,7 @@ pub(in crate::store) async fn confirm_now(
 
 #[cfg(test)]
 mod tests {
+    use shared_dto::UserId;
     use sqlx::{Connection as _, SqliteConnection};
 
     use super::*;
@@ -354,5 +370,39 @@ mod tests {
         assert!(entries.contains(range), "{entries}");
         let attempts = plan(&COUNT_ATTEMPTS).await;
         assert!(attempts.contains("(stream=? AND sequence=?)"), "{attempts}");
+    }
+
+    #[test]
+    fn what_is_confirmed_by_however_many_streams_is_not_counted_as_well() {
+        let receipts = Receipts::default();
+        let stream = |user: usize| Stream::of_user(&UserId::from(user as i64));
+        let attempt = |user: usize, sequence| Attempt {
+            stream: stream(user),
+            sequence,
+            at: UnixMillis(0),
+        };
+        let users = 1..=MAX_ROWS * 4;
+        receipts.record_attempts(users.clone().map(|user| attempt(user, 1)));
+        receipts.record_attempts([attempt(1, 2)]);
+        let confirmation = |user: usize| Confirmation {
+            stream: stream(user),
+            sequence: 1,
+            source: ReceiptSource::Pong,
+            at: UnixMillis(0),
+        };
+        receipts.confirm(users.map(confirmation).collect());
+        let share = receipts.share();
+        assert_eq!(share.confirmed.len(), MAX_ROWS);
+        let counted: Vec<i64> = share.attempts.iter().map(|each| each.sequence).collect();
+        assert_eq!(counted, [2], "nobody has confirmed it");
+        let mut left = receipts.written(&share);
+        assert_eq!(left, MAX_ROWS * 3, "the marks of the other streams");
+        for _ in 0..3 {
+            let share = receipts.share();
+            assert!(!share.is_empty() && share.attempts.is_empty());
+            left = receipts.written(&share);
+        }
+        assert_eq!(left, 0);
+        assert!(receipts.share().is_empty());
     }
 }
