@@ -75,9 +75,7 @@ impl Delivery {
         };
         let first = state.confirmed.max(state.oldest - 1) + 1;
         if let Some(turn) = reader.begin_if_waiting(first) {
-            // Most lack nothing and are spared a reading; not those to whom
-            // something was announced meanwhile.
-            if reader.position(turn) == Some(state.head) && reader.go_live(turn, state.head) {
+            if is_live_at_once(&reader, turn, state.head) {
                 return;
             }
             Box::pin(self.catch_up(context, &reader, turn, AtGap::GoOn)).await;
@@ -222,6 +220,12 @@ impl Delivery {
             failures += 1;
         }
     }
+}
+
+/// Whether nothing up to `head` is missing: most clients are spared a reading,
+/// but not those to whom something was announced meanwhile.
+pub(super) fn is_live_at_once(reader: &Reader, turn: u64, head: i64) -> bool {
+    reader.position(turn) == Some(head) && reader.go_live(turn, head)
 }
 
 /// One client's catch-up, counted when it ends, in whatever way.

@@ -31,7 +31,7 @@ use signalr::{BackplaneStats, Context, HubContext, HubServer};
 use time::OffsetDateTime;
 
 use self::{
-    catch_up::{AtGap, Readings},
+    catch_up::{AtGap, Readings, is_live_at_once},
     elsewhere::Following,
     reader::{Reader, Step},
 };
@@ -217,7 +217,8 @@ impl Delivery {
             true => reader.begin(first),
             false => reader.begin_after_gap(first),
         };
-        let whole = self.catch_up(context, &reader, turn, AtGap::GoOn).await;
+        let whole = is_live_at_once(&reader, turn, state.head)
+            || self.catch_up(context, &reader, turn, AtGap::GoOn).await;
         let complete = complete && whole;
         let to = reader.sent().max(first - 1);
         Ok(Resumed {

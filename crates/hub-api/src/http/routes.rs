@@ -164,8 +164,7 @@ pub fn routers(state: &AppState, hub: &HubServer) -> Routers {
     let server = &state.config.server;
     let around = SurroundLayer::new(&state.config, &state.metrics);
     let quick = TimeLimit(server.request_timeout);
-    // A lease waits on purpose, for less than this.
-    let patient = TimeLimit(server.request_timeout * 2);
+    let patient = TimeLimit(server.internal_timeout());
     let public = OpenApiRouter::new()
         .merge(uploads().layer(TimeLimit(server.upload_timeout)))
         .merge(rest().layer(quick))

@@ -24,6 +24,7 @@ use super::{
     notification::{self, Ended, Notice, Reading},
 };
 use crate::{
+    hex::hex,
     http::{ApiError, AppState, json::ApiJson, params, problem::Kind},
     metrics::{AttemptOutcome, NotificationOutcome},
     store::{
@@ -90,10 +91,7 @@ pub(super) fn idempotency(
     // Read and written again: the same call has the same hash, however it was spelt.
     let text = serde_json::to_vec(request)
         .map_err(|error| ApiError::internal(error, "hash a notification"))?;
-    let body_hash = Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let body_hash = hex(&Sha256::digest(text));
     Ok(Some(Idempotency {
         scope: "notify".to_owned(),
         key,
