@@ -65,7 +65,12 @@ impl Plan {
 
 /// How many slots are due before `span` is over.
 pub(crate) fn slots_in(span: Duration, rate: f64) -> u64 {
-    (span.as_secs_f64() * rate).ceil() as u64
+    let mut slots = (span.as_secs_f64() * rate).ceil() as u64;
+    // The product may be a little above a whole number.
+    while slots > 0 && due(slots - 1, rate).is_none_or(|due| due >= span) {
+        slots -= 1;
+    }
+    slots
 }
 
 /// What a send that waited for its time is charged from, when it goes at `now`:
@@ -122,8 +127,16 @@ mod tests {
 
     #[test]
     fn as_many_slots_are_due_as_come_before_the_end() {
-        let rate = 300.0;
-        for millis in [0, 1, 10, 999, 1000, 1001] {
+        for (rate, millis) in [
+            (300.0, 0),
+            (300.0, 1),
+            (300.0, 10),
+            (300.0, 999),
+            (300.0, 1000),
+            (300.0, 1001),
+            (100.0, 1100),
+            (50.0, 2200),
+        ] {
             let span = Duration::from_millis(millis);
             let due_before = (0..).take_while(|slot| due(*slot, rate).unwrap() < span);
             assert_eq!(slots_in(span, rate), due_before.count() as u64, "{millis}");

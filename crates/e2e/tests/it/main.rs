@@ -2,6 +2,7 @@
 
 mod two_devices;
 mod client_away;
+mod commands;
 mod silent_client;
 mod acknowledge;
 mod worker_killed;

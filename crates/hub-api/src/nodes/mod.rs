@@ -255,10 +255,21 @@ impl Ear {
 
     fn switched(&self, payload: &[u8]) -> Result<(), serde_json::Error> {
         let switched: Switched<'_> = serde_json::from_slice(payload)?;
-        if *switched.node != self.nodes.shared.id
-            && let Err(error) = self.switches.change(&switched.understood())
-        {
-            tracing::warn!(%error, "another hub's change of switches is none");
+        if *switched.node == self.nodes.shared.id {
+            return Ok(());
+        }
+        let change = switched.understood();
+        if let Err(error) = self.switches.change(&change) {
+            tracing::warn!(%error, "a part of another hub's change of switches is none here");
+            // What stops everything must not be lost for a text beside it.
+            let plain = SwitchChange {
+                enable_signalr: change.enable_signalr,
+                realtime_streaming_v2: change.realtime_streaming_v2,
+                ..SwitchChange::default()
+            };
+            if let Err(error) = self.switches.change(&plain) {
+                tracing::error!(%error, "another hub's change of switches is none");
+            }
         }
         Ok(())
     }

@@ -25,15 +25,14 @@ pub(super) async fn slow(mut stage: Stage, posts: Posts, share: u64) -> Result<R
     };
     let crowd = Crowd::open(&stage.run, stage.opening(), part).await;
     stage.note_opening(&crowd, &start, before).await?;
-    let slow = (0..stage.common.connections).filter(|place| is_slow(*place, share));
-    let reading = crowd.opened - (slow.count() as u64).min(crowd.opened);
+    let readers = (0..stage.common.connections).filter(|place| !is_slow(*place, share));
+    let readers = readers.count() as u64;
     let until = Instant::now() + stage.common.duration;
     stage.run.measure_from_now();
     let start = stage.meter.moment()?;
     let rate = posts.rate;
     let posted = posts::post(&stage.run, posts, until).await;
-    stage.report.expected = posted.taken_of(0) * reading;
-    let end = stage.wait_for(stage.report.expected).await?;
+    let end = stage.wait_for(posted.taken_of(0) * readers).await?;
     stage.report.take_span(&end.since(&start));
     stage.report.from_due_time = rate > 0.0;
     if let Some(memory) = stage.meter.memory()? {
@@ -41,14 +40,13 @@ pub(super) async fn slow(mut stage: Stage, posts: Posts, share: u64) -> Result<R
         stage.report.further.insert(name, memory as f64 / 1024.0);
     }
     let (mut report, outcomes) = stage.end(crowd).await?;
-    let readers = outcomes
-        .iter()
-        .filter(|outcome| outcome.opened && !is_slow(outcome.place, share));
-    report.lost = readers.map(|outcome| posted.lost(&outcome.tally, 0)).sum();
-    report.further.insert(
-        "clients that did not read",
-        (report.opened - reading) as f64,
-    );
+    let opened = outcomes.iter().filter(|outcome| outcome.opened);
+    let (slow, reading): (Vec<_>, Vec<_>) = opened.partition(|each| is_slow(each.place, share));
+    report.expected = posted.taken_of(0) * reading.len() as u64;
+    let lost = reading.iter().map(|outcome| posted.lost(&outcome.tally, 0));
+    report.lost = lost.sum();
+    let name = "clients that did not read";
+    report.further.insert(name, slow.len() as f64);
     Ok(report)
 }
 

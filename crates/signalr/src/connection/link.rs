@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::{
-    outbox::{Frame, Queued},
+    outbox::{Frame, Outbox, Queued},
     websocket::{Decoder, Opcode},
 };
 
@@ -60,8 +60,8 @@ pub(crate) struct Link {
 /// What is known to have arrived, by Pongs.
 #[derive(Debug, Default)]
 struct Receipts {
-    /// Highest tag that was written.
-    written: u64,
+    /// Highest tag that was taken from the outbox.
+    taken: u64,
     /// The Ping in flight: its number, and the tag that its Pong confirms.
     in_flight: Option<(u64, u64)>,
     /// Highest tag that a Ping was sent for.
@@ -153,9 +153,8 @@ impl Link {
             bytes -= left;
             self.written = 0;
             self.messages += usize::from(!first.frame.is_control());
-            match first.tag {
-                PONG => self.pongs = self.pongs.saturating_sub(1),
-                tag => self.receipts.written = self.receipts.written.max(tag),
+            if first.tag == PONG {
+                self.pongs = self.pongs.saturating_sub(1);
             }
             self.writing.pop_front();
         }
@@ -188,24 +187,26 @@ impl Link {
         !self.writing.is_empty() || self.late_ping.is_some()
     }
 
-    /// A Ping frame, where something was written, or is in `writing`, that
-    /// nobody knows to have arrived, and no other Ping is in flight. It is to
-    /// be written behind all of that.
+    /// Takes all that waits to be written.
+    pub(crate) fn take(&mut self, outbox: &mut Outbox) {
+        let before = self.writing.len();
+        outbox.take(&mut self.writing);
+        let tags = self.writing.range(before..).map(|queued| queued.tag);
+        let highest = tags.filter(|tag| *tag != PONG).max().unwrap_or(0);
+        self.receipts.taken = self.receipts.taken.max(highest);
+    }
+
+    /// A Ping frame, where something was taken that nobody knows to have
+    /// arrived and no other Ping is in flight. It is to be written behind that.
     pub(crate) fn wanted_ping(&mut self) -> Option<Frame> {
         let receipts = &mut self.receipts;
-        if receipts.in_flight.is_some() {
-            return None;
-        }
-        let tags = self.writing.iter().rev().map(|queued| queued.tag);
-        let last = tags.into_iter().find(|tag| *tag != 0 && *tag != PONG);
-        let highest = receipts.written.max(last.unwrap_or(0));
-        if highest <= receipts.asked {
+        if receipts.in_flight.is_some() || receipts.taken <= receipts.asked {
             return None;
         }
         let number = receipts.next;
         receipts.next = number.wrapping_add(1);
-        receipts.asked = highest;
-        receipts.in_flight = Some((number, highest));
+        receipts.asked = receipts.taken;
+        receipts.in_flight = Some((number, receipts.taken));
         Some(Frame::control(Opcode::Ping, &number.to_be_bytes()))
     }
 

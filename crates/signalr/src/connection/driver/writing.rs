@@ -20,14 +20,14 @@ impl Driver {
         if let Some((pong, tag)) = link.late_pong() {
             let _ = outbox.push(pong, tag, usize::MAX);
         }
-        outbox.take(&mut link.writing);
+        link.take(&mut outbox);
         // In the same write as what it asks about. Behind the end of a
         // connection comes nothing more (RFC 6455, section 5.5.1).
         if !outbox.has_ended()
             && let Some(ping) = link.wanted_ping()
         {
             let _ = outbox.push(ping, 0, usize::MAX);
-            outbox.take(&mut link.writing);
+            link.take(&mut outbox);
         }
         drop(outbox);
         if link.writing.is_empty() {
