@@ -80,7 +80,12 @@ async fn health_and_metrics_are_looked_at_with_curl() -> Result<()> {
     for path in ["/health", "/health/signalr", "/api/health"] {
         let (head, body) = curl(&format!("-k {url}{path}")).await?;
         ensure!(head.starts_with("http/1.1 200"), "{path}: {head}");
-        ensure!(json(&body)?["status"] == "Healthy", "{path}: {body}");
+        // No worker runs here, which a hub with a queue calls degraded.
+        let status = json(&body)?["status"].clone();
+        ensure!(
+            status == "Healthy" || status == "Degraded",
+            "{path}: {body}"
+        );
     }
     let token = system.issuer.operator();
     let metrics = format!("{url}/api/internal/signalr/metrics");
