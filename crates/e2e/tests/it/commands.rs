@@ -80,7 +80,7 @@ async fn health_and_metrics_are_looked_at_with_curl() -> Result<()> {
     for path in ["/health", "/health/signalr", "/api/health"] {
         let (head, body) = curl(&format!("-k {url}{path}")).await?;
         ensure!(head.starts_with("http/1.1 200"), "{path}: {head}");
-        // No worker runs here, which a hub with a queue calls degraded.
+        // A hub that has just started may not have reached its broker yet.
         let status = json(&body)?["status"].clone();
         ensure!(
             status == "Healthy" || status == "Degraded",
