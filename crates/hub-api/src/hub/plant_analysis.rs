@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shared_dto::{UserId, notification::Resumed};
 use signalr::{
     Authorization, BuildError, Clients, Context, DisconnectReason, Hub, HubError, HubOptions,
-    HubServer, NodeId, ReceiptSource, State, TokenKey,
+    HubServer, ReceiptSource, State, TokenKey,
 };
 use time::{OffsetDateTime, macros::format_description};
 
@@ -55,13 +55,8 @@ pub(crate) fn build(
     switches: Switches,
 ) -> Result<HubServer, BuildError> {
     let options = HubOptions {
-        keep_alive_interval: settings.keep_alive_interval,
-        client_timeout_interval: settings.connection_timeout,
-        close_on_authentication_expiration: settings.close_on_token_expiry,
-        token_key,
-        node: NodeId::random(),
         backplane_timeout: BACKPLANE_PATIENCE,
-        ..HubOptions::default()
+        ..super::options(&settings, token_key)
     };
     let backplane = delivery.nodes().backplane();
     let figures = metrics.hub("plantanalysis", &["Ping", "Resume", "Acknowledge"]);

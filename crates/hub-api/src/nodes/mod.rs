@@ -130,8 +130,9 @@ impl Nodes {
     }
 
     /// Tells the other nodes of an operator's change. One that does not hear
-    /// of it, as Redis is away, stays as it is. Gives whether it was told;
-    /// `None` where the hub is told of no others.
+    /// of it, as Redis is away, stays as it is. Gives whether Redis took it,
+    /// which does not show that every node heard it; `None` where the hub is
+    /// told of no others.
     pub async fn switched(&self, change: &SwitchChange) -> Option<bool> {
         let redis = self.shared.redis.as_ref()?;
         let Some(channel) = self.channel(SWITCHES) else {

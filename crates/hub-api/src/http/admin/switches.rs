@@ -33,8 +33,9 @@ pub(crate) struct SwitchesView {
     log_filter: Option<String>,
     /// The text for everybody who is connected.
     maintenance_notice: Option<MaintenanceNotice>,
-    /// After a change, where hubs share a Redis: whether the others were told.
-    /// If not, they stay as they are; send the change again, or to each of them.
+    /// After a change, where hubs share a Redis: whether Redis took it for the
+    /// others. If not, they stay as they are; send the change again, or to each
+    /// of them. One whose own link to Redis is broken just then does not hear of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     other_hubs_told: Option<bool>,
 }
@@ -73,7 +74,7 @@ pub(crate) async fn switches(_: Admin, State(switches): State<Switches>) -> Json
 /// Turn switches
 ///
 /// What is absent stays as it is. It takes effect at once, on this hub and on
-/// those that share database and Redis with it, where `otherHubsTold` says so,
+/// those that share database and Redis with it and hear of it (see `otherHubsTold`),
 /// and until the next start or SIGHUP, when the settings count.
 #[utoipa::path(
     patch,

@@ -77,10 +77,10 @@ fn check(request: &BroadcastRequest) -> Result<Vec<RawJson>, ApiError> {
     );
     // Read once, so that no client's protocol is the first to find a fault.
     let mut deepest = 0;
-    let arguments: Result<Vec<RawJson>, _> = texts
+    let arguments: Result<Vec<RawJson>, serde_json::Error> = texts
         .map(|text| {
             deepest = deepest.max(checks::depth(&serde_json::from_str(text)?));
-            serde_json::from_str(text)
+            Ok(RawJson::from_text(text))
         })
         .collect();
     if arguments.is_err() {

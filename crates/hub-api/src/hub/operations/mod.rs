@@ -17,8 +17,7 @@ use std::{
 };
 
 use signalr::{
-    Authorization, BuildError, Context, DisconnectReason, Hub, HubError, HubOptions, HubServer,
-    NodeId, TokenKey,
+    Authorization, BuildError, Context, DisconnectReason, Hub, HubError, HubServer, TokenKey,
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -81,18 +80,10 @@ pub fn build(
     token_key: TokenKey,
     clients: HubServer,
 ) -> Result<Operations, BuildError> {
-    let options = HubOptions {
-        keep_alive_interval: settings.keep_alive_interval,
-        client_timeout_interval: settings.connection_timeout,
-        close_on_authentication_expiration: settings.close_on_token_expiry,
-        token_key,
-        node: NodeId::random(),
-        ..HubOptions::default()
-    };
     let hub = OperationsHub::default();
     let watching = Arc::clone(&hub.watching);
     let server = HubServer::builder(hub)
-        .options(options)
+        .options(super::options(settings, token_key))
         .authorize(Authorization::Role(ADMIN.into()))
         .build()?;
     Ok(Operations {
