@@ -8,7 +8,8 @@ use e2e::binaries::workspace_root;
 fn every_test_named_for_a_fault_exists() -> Result<()> {
     let text = std::fs::read_to_string(workspace_root().join("docs/FAULTS.md"))?;
     let rows = text.lines().filter(|line| {
-        let number = line.trim_start_matches("| ").split(' ').next();
+        let row = line.strip_prefix("| ");
+        let number = row.and_then(|row| row.split(' ').next());
         number.is_some_and(|number| number.parse::<u8>().is_ok())
     });
     let mut numbers = Vec::new();
