@@ -24,13 +24,19 @@ async fn ended(mut command: Command) -> Output {
     output.await.unwrap().unwrap()
 }
 
-/// The report of a run that is to succeed.
+/// The exit code of a run in which the tester was the bottleneck.
+const VOID: i32 = 3;
+
+/// The report of a run that is to succeed. Void it may be: a machine that is
+/// taken away for a moment (a guest's steal time) counts as use of its
+/// processor, and what is asserted here are counts, not times.
 async fn report(mut command: Command) -> Value {
     command.args(["--json", "--quiet"]);
     let output = ended(command).await;
     let (text, errors) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(text).unwrap_or_else(|_| panic!("{errors}"));
-    assert!(output.status.success(), "{report:#}\n{errors}");
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | VOID)), "{code:?} {report:#}\n{errors}");
     report
 }
 
