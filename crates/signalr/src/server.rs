@@ -191,6 +191,20 @@ impl HubServer {
         summaries
     }
 
+    /// How many of the clients connected here are slow now: nothing was written
+    /// to them for a second although something waits, or more than half of
+    /// [`maximum_send_queue_size`](HubOptions::maximum_send_queue_size) waits.
+    ///
+    /// It looks at each connection when it is called; nothing is kept for it.
+    #[must_use]
+    pub fn slow_client_count(&self) -> usize {
+        let mut slow = 0;
+        self.core
+            .registry
+            .for_all(|connection| slow += usize::from(connection.is_slow()));
+        slow
+    }
+
     /// What the backplane has done so far; `None` without one.
     #[must_use]
     pub fn backplane_stats(&self) -> Option<BackplaneStats> {

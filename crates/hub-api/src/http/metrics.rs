@@ -26,6 +26,7 @@ use utoipa::ToSchema;
 use super::{ApiError, AppState, internal::guard::Guard, problem::Kind};
 use crate::{
     auth::{Admin, Denied},
+    hub::plant_analysis::NAME,
     metrics::{Metrics, Standing},
     queue::QueueStatus,
     store::QueueStats,
@@ -68,6 +69,7 @@ impl Scrape {
             backplane: state.delivery.backplane_stats(),
             broker: self.broker.as_ref().map(|broker| broker.figures()),
             denied: state.entrance.denials.counts().collect(),
+            slow_clients: vec![(NAME, state.operations.clients.slow_client_count())],
             switches: switches(state.switches.state()),
         }
     }
@@ -159,6 +161,8 @@ pub(crate) struct SignalRMetrics {
     current_connections: i64,
     /// The most that were open at the same time.
     peak_connections: i64,
+    /// Connections whose clients are behind with what they were sent.
+    slow_clients: usize,
     /// Notifications that were logged, and so reach their users.
     notifications_sent: u64,
     /// Notifications that could not be logged.
@@ -195,6 +199,7 @@ pub(crate) async fn signalr_metrics(
         total_connections: hubs.iter().map(|hub| hub.connections_ever()).sum(),
         current_connections: hubs.iter().map(|hub| hub.connections_open()).sum(),
         peak_connections: hubs.iter().map(|hub| hub.connections_peak()).sum(),
+        slow_clients: state.operations.clients.slow_client_count(),
         notifications_sent: notifications.logged(),
         notifications_failed: notifications.failed(),
         average_latency_ms: average.map(|average| average.as_secs_f64() * 1e3),

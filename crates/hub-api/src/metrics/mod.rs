@@ -121,6 +121,7 @@ mod tests {
             backplane: Some(signalr::BackplaneStats::default()),
             broker: Some(QueueFigures::default()),
             denied: vec![(Denied::Rate, 1)],
+            slow_clients: vec![("plantanalysis", 1)],
             switches: vec![("enable_signalr", 1.0)],
             ..Standing::default()
         })

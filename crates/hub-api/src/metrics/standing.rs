@@ -28,6 +28,8 @@ pub struct Standing {
     pub(crate) broker: Option<QueueFigures>,
     /// Attempts that were denied, by why.
     pub denied: Vec<(Denied, u64)>,
+    /// Clients that are slow now, by hub.
+    pub slow_clients: Vec<(&'static str, usize)>,
     /// Switches, with 1 for on and 0 for off, or their percentage.
     pub switches: Vec<(&'static str, f64)>,
 }
@@ -42,6 +44,13 @@ impl Source for Standing {
         let help = "Attempts that were denied, by why.";
         let denied = denied.map(|(why, count)| ([("reason", why.name())], *count));
         writer.totals("tendril_denied", help, denied)?;
+        let slow = self.slow_clients.iter();
+        writer.values(
+            "tendril_signalr_slow_clients",
+            "Clients that are behind with what they were sent: a write to them stands still, or \
+             more than half of what closes them waits.",
+            slow.map(|(hub, count)| ([("hub", *hub)], *count as f64)),
+        )?;
         let switches = self.switches.iter();
         writer.values(
             "tendril_switch",

@@ -65,12 +65,16 @@ impl Hub {
     }
 
     async fn admin(&self, path: &str) -> serde_json::Value {
+        let sent = self.get(path).bearer_auth(self.operator()).send();
+        read(sent.await.unwrap(), 200).await
+    }
+
+    /// The token of an operator.
+    fn operator(&self) -> String {
         let admin = UserId::new("operator").unwrap();
         let roles = ["Admin".to_owned()];
         let lifetime = Duration::from_secs(600);
-        let token = hub_api::auth::mint(&self.config, &admin, &roles, lifetime).unwrap();
-        let sent = self.get(path).bearer_auth(token).send();
-        read(sent.await.unwrap(), 200).await
+        hub_api::auth::mint(&self.config, &admin, &roles, lifetime).unwrap()
     }
 }
 
@@ -233,4 +237,41 @@ async fn with_a_port_for_workers_the_figures_are_there_alone() {
             .unwrap()
             .contains("process_resident_memory_bytes")
     );
+}
+
+/// Sends to everyone until the one who does not read is behind.
+async fn overwhelm(hub: &Hub) {
+    let body = json!({"event": "Filler", "arguments": ["x".repeat(24 * 1024)]});
+    for _ in 0..1_000 {
+        hub.call("/internal/broadcast", &body, 202).await;
+        if hub.figures().await[SLOW] > 0.0 {
+            return;
+        }
+    }
+    panic!("a client that reads nothing is never slow");
+}
+
+const SLOW: &str = r#"tendril_signalr_slow_clients{hub="plantanalysis"}"#;
+
+#[tokio::test]
+async fn who_is_behind_now_is_told_until_it_has_read() {
+    let hub = Hub::start().await;
+    let documents = "/api/internal/signalr/metrics";
+    let mut client = Client::connect_with_little_room(&hub, "42").await;
+    client.ping().await;
+    assert_eq!(hub.figures().await[SLOW], 0.0);
+    assert_eq!(hub.admin(documents).await["slowClients"], 0);
+    let mut operator = Client::at(&hub, "/hubs/admin", &hub.operator()).await;
+    overwhelm(&hub).await;
+    assert_eq!(hub.admin(documents).await["slowClients"], 1);
+    let shown = format!("{SLOW} 1.0");
+    operator
+        .find(|message| {
+            let figures = message["arguments"][0].as_str();
+            figures.is_some_and(|figures| figures.contains(&shown))
+        })
+        .await;
+    // It was not closed meanwhile, and has to read everything for the answer.
+    client.ping().await;
+    hub.reaches(SLOW, 0.0).await;
 }

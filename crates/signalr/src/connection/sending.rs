@@ -1,6 +1,10 @@
 //! Sending to a connection from anywhere, and waiting for room to.
 
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::{
+    sync::atomic::Ordering,
+    task::{Context as TaskContext, Poll, Waker},
+    time::Duration,
+};
 
 use super::Connection;
 use crate::{
@@ -8,6 +12,9 @@ use crate::{
     close::CloseReason,
     outbox::{Frame, Refused},
 };
+
+/// A write that makes no progress for so long says that its client is slow.
+const STANDS_STILL: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// Sends without waiting. A client for which too much waits is closed.
@@ -62,6 +69,15 @@ impl Connection {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Whether the client is behind with what it was sent. It is closed for that
+    /// when it stays so, or when twice as much waits.
+    pub(crate) fn is_slow(&self) -> bool {
+        let stalled = &self.times.stalled_since;
+        let stands = stalled.load(Ordering::Relaxed) > 0;
+        (stands && self.core.since(stalled) > STANDS_STILL)
+            || self.outbox.lock().waiting_bytes() > self.core.options.maximum_send_queue_size / 2
     }
 
     fn wake_writer(&self) {

@@ -268,3 +268,50 @@ async fn a_client_that_asks_and_does_not_read() {
     assert_eq!(reason, too_slow());
     asking.abort();
 }
+
+/// Waits until so many are called slow.
+async fn slow_clients(bench: &Bench, count: usize) {
+    while bench.hub.slow_client_count() != count {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_stand_still_are_called_slow_until_they_read() {
+    let _alone = ALONE.lock().await;
+    let bench = Bench::start(HubOptions {
+        maximum_send_queue_size: 4 * QUEUE,
+        transport_send_timeout: None,
+        ..options()
+    });
+    let mut peer = shaken(narrow(bench.address).await, "", JSON).await;
+    let mut reader = shaken(wide(bench.address).await, "", JSON).await;
+    let reads = tokio::spawn(async move { while reader.frame().await.is_some() {} });
+    assert_eq!(bench.hub.slow_client_count(), 0);
+    // More than sockets take, less than half of the queue: its write stands still.
+    let filler = "x".repeat(1024);
+    let all = bench.hub.context().all();
+    for _ in 0..QUEUE / 1024 {
+        all.send("Tick", (&filler,)).await;
+    }
+    slow_clients(&bench, 1).await;
+    let client = tokio::spawn(async move { while peer.frame().await.is_some() {} });
+    slow_clients(&bench, 0).await;
+    assert_eq!(bench.hub.connection_count(), 2);
+    client.abort();
+    reads.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_for_whom_half_a_queue_waits_is_slow_at_once() {
+    let _alone = ALONE.lock().await;
+    let bench = Bench::start(options());
+    let _stalled = stalled_poller(&bench).await;
+    let filler = "x".repeat(QUEUE / 8);
+    let all = bench.hub.context().all();
+    for waiting in 1..=5 {
+        all.send("Tick", (&filler,)).await;
+        let slow = bench.hub.slow_client_count();
+        assert_eq!(slow, usize::from(waiting >= 4), "{waiting} eighths wait");
+    }
+}

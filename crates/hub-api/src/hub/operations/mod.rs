@@ -44,6 +44,7 @@ const SHOWN: &[&str] = &[
     "tendril_signalr_connections_peak",
     "tendril_signalr_messages_total",
     "tendril_signalr_reconnects_total",
+    "tendril_signalr_slow_clients",
 ];
 
 const EVERY: Duration = Duration::from_secs(1);
