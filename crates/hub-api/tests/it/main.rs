@@ -17,5 +17,6 @@ mod admin;
 mod metrics;
 mod switches;
 mod database;
+mod hanging;
 mod nodes;
 mod store;
