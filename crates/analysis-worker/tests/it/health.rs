@@ -5,9 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    hub::{Hub, PATIENCE},
+    hub::{Fault, Hub, PATIENCE, Route},
     worker::Worker,
 };
+
+/// Far beyond what an answer from memory takes.
+const BOUND: Duration = Duration::from_secs(20);
 
 async fn get(worker: &Worker, path: &str) -> (u16, Value) {
     let url = format!("http://127.0.0.1:{}{path}", worker.port);
@@ -55,12 +58,34 @@ async fn a_worker_is_ready_while_the_hub_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_never_answers_is_named_and_hangs_no_answer() {
+    let hub = Hub::start().await;
+    let fast = [
+        ("Worker__PollSeconds", "1"),
+        ("WebAPI__TimeoutSeconds", "1"),
+    ];
+    let worker = Worker::start(&hub, &fast).await;
+    until(&worker, "/health/ready", 200).await;
+    hub.fail(Route::Lease, (0..1_000).map(|_| Fault::Hang));
+    let body = until(&worker, "/health/ready", 503).await;
+    assert_eq!(body["checks"]["hub"]["status"], "Unhealthy", "{body}");
+    // Each comes from memory, whatever hangs; that it comes is what counts.
+    for (path, status) in [
+        ("/health", 503),
+        ("/api/health", 503),
+        ("/health/ready", 503),
+        ("/health/live", 200),
+    ] {
+        let answer = tokio::time::timeout(BOUND, get(&worker, path)).await;
+        let (given, body) = answer.unwrap_or_else(|_| panic!("{path} hangs"));
+        assert_eq!(given, status, "{path}: {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_told_and_never_shown() {
     let hub = Hub::start().await;
-    hub.fail(
-        crate::hub::Route::Lease,
-        (0..1_000).map(|_| crate::hub::Fault::Status(401, None)),
-    );
+    hub.fail(Route::Lease, (0..1_000).map(|_| Fault::Status(401, None)));
     let worker = Worker::start(&hub, &[]).await;
     let body = until(&worker, "/health/ready", 503).await.to_string();
     assert!(!body.contains(crate::hub::SECRET));

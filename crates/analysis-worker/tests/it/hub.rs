@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     Edge(u16),
     /// The call is done, and its answer is lost.
     AnswerLost,
+    /// The call is taken, and never answered.
+    Hang,
 }
 
 /// A call that was done.
@@ -358,6 +360,7 @@ async fn fail(State(shared): State<Shared>, request: Request, next: Next) -> Res
             // Ends the connection's task, and with it the connection.
             std::panic::resume_unwind(Box::new("the answer is lost"))
         }
+        Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Status(status, retry_after)) => {
             let mut response = problem(StatusCode::from_u16(status).unwrap());
             if let Some(seconds) = retry_after {
