@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
 
-const BINARIES = process.env.TENDRIL_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
+export const BINARIES = process.env.TENDRIL_BIN_DIR ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
 
 /** Far above what anything takes: a test fails by it, and none measures by it. */
 export const PATIENCE = 60_000;
@@ -19,7 +19,8 @@ export class System {
   #folder = mkdtempSync(join(tmpdir(), 'tendril-web-'));
   #settings;
   #processes = new Map();
-  #secret = randomBytes(32).toString('base64url');
+  /** What tokens are signed with. */
+  tokenSecret = randomBytes(32).toString('base64url');
 
   static async start({ hub = {}, worker = {}, workers = true } = {}) {
     const system = new System();
@@ -37,7 +38,7 @@ export class System {
     const data = join(system.#folder, 'data');
     mkdirSync(data);
     system.#settings = {
-      'hub-api': { ...shared, PORT: String(system.port), DATA_DIR: data, Jwt__Secret: system.#secret, Drain__Delay: '0', ...hub },
+      'hub-api': { ...shared, PORT: String(system.port), DATA_DIR: data, Jwt__Secret: system.tokenSecret, Drain__Delay: '0', ...hub },
       'analysis-worker': { ...shared, PORT: String(await freePort()), ...worker },
     };
     await system.startHub();
@@ -73,7 +74,7 @@ export class System {
     const issued = { userId: String(user), iat: now, exp: now + 3600, ...claims };
     const settings = this.#settings['hub-api'];
     const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ iss: settings.Jwt__Issuer, aud: settings.Jwt__Audience, ...issued })}`;
-    return `${signed}.${createHmac('sha256', this.#secret).update(signed).digest('base64url')}`;
+    return `${signed}.${createHmac('sha256', this.tokenSecret).update(signed).digest('base64url')}`;
   }
 
   /** What a worker or another service tells the hub. */
