@@ -121,6 +121,12 @@ impl HubFigures {
         }
     }
 
+    /// Clients that are connected, by the name of their transport.
+    pub(super) fn open_by_transport(&self) -> impl Iterator<Item = (&str, u64)> {
+        let rows = self.open.rows();
+        rows.map(|([(_, transport), _], open)| (transport, open.get().max(0).unsigned_abs()))
+    }
+
     /// A user connected, maybe again.
     pub fn user_came(&self, user: &str) {
         self.returning.came(user);

@@ -11,7 +11,7 @@ mod notifications;
 mod returning;
 mod standing;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use parking_lot::RwLock;
 use telemetry::{
@@ -59,6 +59,19 @@ impl Metrics {
     #[must_use]
     pub fn hubs(&self) -> Vec<Arc<HubFigures>> {
         self.hubs.read().clone()
+    }
+
+    /// Clients of all hubs that are connected here, by transport; transports
+    /// that nobody uses are left out.
+    #[must_use]
+    pub fn connections_by_transport(&self) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for hub in self.hubs.read().iter() {
+            for (transport, open) in hub.open_by_transport().filter(|(_, open)| *open > 0) {
+                *sums.entry(transport.to_owned()).or_default() += open;
+            }
+        }
+        sums
     }
 
     pub(crate) fn requests(&self) -> &RequestFigures {

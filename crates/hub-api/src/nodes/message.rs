@@ -11,6 +11,8 @@ use crate::{
     switches::{MaintenanceNotice, SwitchChange},
 };
 
+use super::totals::NodeTotals;
+
 /// The log has new entries.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Grown<'a> {
@@ -133,6 +135,8 @@ pub(super) enum Question {
         ids: Vec<String>,
         wanted: usize,
     },
+    /// Who is connected there, in numbers?
+    Totals,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -144,6 +148,8 @@ pub(super) enum Answer {
     Closed(usize),
     /// These are gone.
     Gone(Vec<String>),
+    /// The node in figures.
+    Totals(NodeTotals),
 }
 
 #[cfg(test)]

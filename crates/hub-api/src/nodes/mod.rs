@@ -2,8 +2,8 @@
 //!
 //! Owns the hub's connection to Redis, the hints that the log has grown
 //! (`hints`), the search for what no hint told (`sweep`), questions to the
-//! other nodes (`questions`), and how many connections a user has on all of
-//! them (`presence`). It never carries an entry of the log: the log is the
+//! other nodes (`questions`), how many connections a user has on all of them
+//! (`presence`), and what each tells to operators (`totals`). It never carries an entry of the log: the log is the
 //! truth, and whoever hears of an entry reads it there.
 //!
 //! Everything here is bounded in time and number, and nothing of it is needed
@@ -14,13 +14,17 @@ mod hints;
 mod questions;
 mod presence;
 mod sweep;
+mod totals;
 
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
 use signalr_redis::{LinkError, LinkState, LinkStats, Listener, RedisBackplane, RedisLink};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -32,6 +36,7 @@ use self::{
 use crate::{
     delivery::Delivery,
     hex::hex,
+    metrics::Metrics,
     store::LoggedEntry,
     switches::{SwitchChange, Switches},
 };
@@ -39,6 +44,7 @@ use crate::{
 pub use message::Span;
 pub use presence::Room;
 pub use sweep::sweep;
+pub use totals::{AllTotals, NodeTotals};
 
 /// The channel of all nodes on which the log's growth is told.
 const LOG: &str = "tendril:log";
@@ -57,9 +63,12 @@ pub struct Nodes {
 struct Shared {
     /// Names this start of this hub.
     id: String,
+    started: Instant,
     /// That of the log, once it is served: hubs of another database that share
     /// the Redis are others' hubs, with other users and other operators.
     epoch: OnceLock<String>,
+    /// Where this hub's clients are counted, once somebody may ask.
+    metrics: OnceLock<Arc<Metrics>>,
     /// None where the hub is told of no Redis.
     redis: Option<Redis>,
     /// A sweep is due before its time.
@@ -99,7 +108,9 @@ impl Nodes {
     fn with(redis: Option<Redis>) -> Self {
         let shared = Shared {
             id: node_id(),
+            started: Instant::now(),
             epoch: OnceLock::new(),
+            metrics: OnceLock::new(),
             redis,
             missed: Notify::new(),
         };

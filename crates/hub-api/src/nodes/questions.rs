@@ -86,7 +86,7 @@ impl Nodes {
     /// The user's connections on the other nodes, as far as these answer in time.
     pub async fn connections_elsewhere(&self, user: &UserId) -> Vec<ConnectionInfo> {
         let question = Question::Connections { user: user.clone() };
-        let answers = self.ask_all(question).await.into_iter();
+        let answers = self.ask_all(question).await.0.into_iter();
         let lists = answers.filter_map(|answer| match answer {
             Answer::Connections(connections) => Some(connections),
             _ => None,
@@ -98,7 +98,7 @@ impl Nodes {
     /// as far as these answer in time.
     pub async fn close_connections_elsewhere(&self, user: &UserId) -> usize {
         let question = Question::Close { user: user.clone() };
-        let answers = self.ask_all(question).await.into_iter();
+        let answers = self.ask_all(question).await.0.into_iter();
         let counts = answers.filter_map(|answer| match answer {
             Answer::Closed(count) => Some(count),
             _ => None,
@@ -106,21 +106,22 @@ impl Nodes {
         counts.sum()
     }
 
-    async fn ask_all(&self, question: Question) -> Vec<Answer> {
-        let mut answers = Vec::new();
+    /// The answers that came in time, and how many are missing.
+    pub(super) async fn ask_all(&self, question: Question) -> (Vec<Answer>, usize) {
+        let (mut answers, mut asked) = (Vec::new(), 0);
         let Some(redis) = self
             .shared
             .redis
             .as_ref()
             .filter(|redis| redis.link.is_up())
         else {
-            return answers;
+            return (answers, asked);
         };
         let Some(mut open) = redis.questions.open() else {
-            return answers;
+            return (answers, asked);
         };
         let Some(channel) = self.channel(ALL_NODES) else {
-            return answers;
+            return (answers, asked);
         };
         let message = self.question(open.id, question);
         let asking = async {
@@ -128,7 +129,8 @@ impl Nodes {
                 return;
             };
             // This node hears it, too.
-            for _ in 1..heard.min(MOST_NODES) {
+            asked = heard.min(MOST_NODES).saturating_sub(1);
+            for _ in 0..asked {
                 match open.answers.recv().await {
                     Some(answer) => answers.push(answer),
                     None => return,
@@ -138,7 +140,8 @@ impl Nodes {
         if timeout(PATIENCE, asking).await.is_err() {
             tracing::warn!("another node does not answer");
         }
-        answers
+        let silent = asked.saturating_sub(answers.len());
+        (answers, silent)
     }
 
     pub(super) async fn ask(&self, node: &str, question: Question) -> Asked {
@@ -191,6 +194,7 @@ pub(super) async fn answer(
             Question::MakeRoom { user, ids, wanted } => {
                 Answer::Gone(delivery.make_room_here(&user, ids, wanted))
             }
+            Question::Totals => Answer::Totals(nodes.totals_here()),
         };
         let message = Addressed::Answer {
             from: nodes.shared.id.clone(),

@@ -62,6 +62,15 @@ export class System {
     return this.#end('hub-api', 'SIGTERM');
   }
 
+  /** It stands still, with all its connections open, until it is thawed or ended. */
+  freezeHub() {
+    this.#processes.get('hub-api').process.kill('SIGSTOP');
+  }
+
+  thawHub() {
+    this.#processes.get('hub-api').process.kill('SIGCONT');
+  }
+
   async stop() {
     for (const name of ['analysis-worker', 'hub-api']) await this.#end(name, 'SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });

@@ -2,8 +2,9 @@
 //!
 //! It sends totals and never events, so that what it costs does not grow with
 //! the traffic: lines of the text that Prometheus reads, to whoever watches;
-//! and less often who works on what, with the last setbacks (`work`). While
-//! nobody watches, nothing is put together.
+//! and less often who works on what, with the last setbacks (`work`), and how
+//! many clients each of several hubs has. While nobody watches, nothing is put
+//! together.
 
 mod work;
 
@@ -51,6 +52,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The event that carries [`work::Work`].
 const WORK: &str = "ReceiveWork";
+
+/// The event that carries [`crate::nodes::AllTotals`], of hubs that share a Redis.
+const NODES: &str = "ReceiveNodes";
 
 /// Figures are sent so often for each time that work is.
 const FIGURES_A_WORK: u32 = 3;
@@ -116,6 +120,8 @@ impl Operations {
         // After a pause one message says as much as all that were left out.
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let all = self.server.context().all();
+        let nodes = state.delivery.nodes();
+        nodes.counted_in(&state.metrics);
         let mut until_work = 0;
         loop {
             tokio::select! {
@@ -132,11 +138,17 @@ impl Operations {
                 until_work -= 1;
                 continue;
             }
-            // Health says that the database is away.
-            if let Some(work) = work::now(&state.store, &self.workers).await {
-                all.send(WORK, (work,)).await;
-                until_work = FIGURES_A_WORK - 1;
+            // Whoever does not answer is waited for once, not one after the other.
+            let work = work::now(&state.store, &self.workers);
+            let (work, totals) = tokio::join!(work, nodes.totals());
+            if let Some(totals) = totals {
+                all.send(NODES, (totals,)).await;
             }
+            // Health says that the database is away.
+            if let Some(work) = work {
+                all.send(WORK, (work,)).await;
+            }
+            until_work = FIGURES_A_WORK - 1;
         }
     }
 }

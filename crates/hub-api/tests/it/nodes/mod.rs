@@ -8,6 +8,7 @@ mod broadcast;
 mod connections;
 mod faults;
 mod switches;
+mod operators;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},

@@ -1,6 +1,6 @@
 import { HubConnectionBuilder, LogLevel, type HubConnection } from '@microsoft/signalr';
 import type { ConnectionState } from 'tendril-client';
-import type { Work } from './types.js';
+import type { AllNodes, Work } from './types.js';
 
 /** The longest wait between two attempts, in milliseconds. */
 const LONGEST = 15_000;
@@ -9,9 +9,10 @@ interface Listener {
   state(state: ConnectionState): void;
   figures(text: string): void;
   work(work: Work): void;
+  nodes(nodes: AllNodes): void;
 }
 
-/** The connection to `/hubs/admin`, which sends the hub's figures once a second, and who works. */
+/** The connection to `/hubs/admin`, which sends the hub's figures once a second, who works, and which hubs there are. */
 export class Link {
   readonly #token: () => string;
   readonly #listener: Listener;
@@ -55,6 +56,7 @@ export class Link {
     let up = false;
     connection.on('ReceiveFigures', (text: string) => this.#listener.figures(text));
     connection.on('ReceiveWork', (work: Work) => this.#listener.work(work));
+    connection.on('ReceiveNodes', (nodes: AllNodes) => this.#listener.nodes(nodes));
     connection.onclose((error) => up && this.#lost(error));
     try {
       await connection.start();

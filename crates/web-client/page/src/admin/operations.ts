@@ -7,6 +7,7 @@ import { Figures } from './figures.js';
 import { showHealth } from './health-view.js';
 import { Link } from './link.js';
 import { LogView } from './log-view.js';
+import { hideNodes, showNodes } from './nodes-view.js';
 import { SwitchesView } from './switches-view.js';
 import { Tiles } from './tiles.js';
 import { showWork } from './work-view.js';
@@ -44,6 +45,7 @@ export class Operations {
       },
       figures: (text) => this.#figures(text),
       work: showWork,
+      nodes: (nodes) => { if (!signal.aborted) showNodes(nodes); },
     });
     byId('tools').hidden = byId('workspace').hidden = false;
     byId('connection-retry').addEventListener('click', () => this.#link.retryNow(), { signal });
@@ -52,7 +54,7 @@ export class Operations {
     new SwitchesView(this.#api, signal);
     void this.#health();
     const health = setInterval(() => void this.#health(), HEALTH_EVERY);
-    signal.addEventListener('abort', () => clearInterval(health));
+    signal.addEventListener('abort', () => { clearInterval(health); hideNodes(); });
     this.#link.start();
   }
 

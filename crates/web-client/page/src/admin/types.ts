@@ -34,6 +34,17 @@ export interface Work {
 
 export type WorkerState = 'working' | 'waiting' | 'silent';
 
+/** All hubs that share a Redis, as the one that was asked knows; that one is the first. */
+export interface AllNodes {
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly version: string;
+    readonly upSeconds: number;
+    readonly connections: Readonly<Record<string, number>>;
+  }[];
+  readonly silent: number;
+}
+
 export interface NotificationLogPage {
   readonly items: readonly {
     readonly id: number;
