@@ -3,18 +3,23 @@ import { el } from '../dom.js';
 /** An hour, at one value a second. */
 const KEPT = 3600;
 
-/** What is drawn: five minutes. */
-const SHOWN = 300;
+/** The most that is drawn: five minutes. */
+const MOST_SHOWN = 300;
+
+/** The least: a page that was just opened draws its first minute from the right. */
+const LEAST_SHOWN = 60;
 
 /** A line over the last minutes. Memory and work do not grow with time. */
 export class Chart {
   readonly canvas = el('canvas', { 'aria-hidden': 'true' });
   readonly #values = new Float32Array(KEPT).fill(NaN);
   #next = 0;
+  #added = 0;
 
   add(value: number | null): void {
     this.#values[this.#next] = value ?? NaN;
     this.#next = (this.#next + 1) % KEPT;
+    this.#added = Math.min(this.#added + 1, MOST_SHOWN);
   }
 
   draw(): void {
@@ -31,9 +36,10 @@ export class Chart {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
     const style = getComputedStyle(canvas);
-    const values = this.#last(SHOWN);
+    const shown = Math.max(this.#added, LEAST_SHOWN);
+    const values = this.#last(shown);
     const most = values.reduce((most, value) => (value > most ? value : most), 0) || 1;
-    const x = (index: number) => (index / (SHOWN - 1)) * width;
+    const x = (index: number) => (index / (shown - 1)) * width;
     const y = (value: number) => height - 2 - (value / most) * (height - 6);
     context.beginPath();
     let drawing = false;

@@ -68,7 +68,9 @@ function connections(now: Figures): Reading {
   const open = now.sum('tendril_signalr_connections');
   const by = [...now.by('tendril_signalr_connections', 'transport')].filter(([, count]) => count > 0);
   const peak = now.sum('tendril_signalr_connections_peak');
+  const slow = now.sum('tendril_signalr_slow_clients');
   const detail = [...by.map(([name, count]) => `${name} ${number.format(count)}`), `peak ${number.format(peak)}`];
+  if (slow > 0) detail.unshift(`${number.format(slow)} slow`);
   return { value: open, text: whole(open), detail: detail.join(' · ') };
 }
 
@@ -77,14 +79,15 @@ function notifications(now: Figures, before: Figures): Reading {
   const failed = now.rate('tendril_notifications_total', before, { outcome: 'failed' });
   const waiting = now.rate('tendril_notifications_total', before, { outcome: 'waiting' });
   const total = now.sum('tendril_notifications_total');
-  const detail = `${whole(total)} in all · ${small(waiting)}/s to nobody here · ${small(failed)}/s failed`;
+  const parts = [`${whole(total)} in all`, waiting && `${small(waiting)}/s to nobody here`, failed && `${small(failed)}/s failed`];
+  const detail = parts.filter(Boolean).join(' · ');
   return { value: each, text: small(each), detail, alarming: (failed ?? 0) > 0 };
 }
 
 function delivery(now: Figures, before: Figures): Reading {
   const at = (q: number) => now.quantile('tendril_notification_delivery_seconds', q, before);
   const [half, most, nearly] = [at(0.5), at(0.95), at(0.99)];
-  const detail = half === null ? 'nothing arrived in this second' : `half ${time(half)} · 95 ${time(most)}`;
+  const detail = half === null ? 'nothing arrived in this second' : `half ${time(half)} · 95 of 100 ${time(most)}`;
   return { value: nearly, text: time(nearly), detail, alarming: (nearly ?? 0) > 1 };
 }
 
