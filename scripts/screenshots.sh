@@ -8,6 +8,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 need_rust
 need_node
 need_chromium
+# Redis, for the picture of two hubs.
+need_servers
 build_pages
 cd "$ROOT"
 cargo build --locked -p hub-api -p analysis-worker </dev/null
