@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench crowd fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots clean
+.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench crowd churn fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
-	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo; MINUTES for fuzz.'
+	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo; MINUTES for fuzz and churn.'
 
 run: ## Install what is missing, build, and run hub and worker until Ctrl-C
 	@scripts/run.sh
@@ -46,6 +46,9 @@ bench: ## Run the benchmarks, measure upload to event, and compare with the bare
 
 crowd: ## 19,000 connections on one hub: a broadcast to all, memory before, with them and after
 	@ONLY='crowd of 19,000' TURNS=1 scripts/bench.sh
+
+churn: ## A hundred clients a second come and go for MINUTES (60): memory before, at most and after
+	@ONLY=churn TURNS=1 MINUTES=$(or $(MINUTES),60) scripts/bench.sh
 
 fuzz: ## Fuzz the parsers and the connection, MINUTES (10) each
 	@scripts/fuzz.sh $(or $(MINUTES),10)

@@ -3,7 +3,8 @@
 # binaries (RUNS, default 200), and loads hub-api and the bare floor in turns
 # (TURNS, default 3): a table with their ratios, and a line in
 # docs/bench-history.jsonl. PARTS=1 measures PostgreSQL and two hubs as well;
-# ONLY=name measures what has that in its name, and nothing else.
+# ONLY=name measures what has that in its name, and nothing else. A turn
+# measures for ten seconds, or for MINUTES.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/prerequisites.sh
@@ -28,6 +29,9 @@ compare=(--turns "${TURNS:-3}")
 if [ -n "${ONLY:-}" ]; then
     # A part of the table is no line of the history.
     compare+=(--only "$ONLY" --no-history)
+fi
+if [ -n "${MINUTES:-}" ]; then
+    compare+=(--seconds "$((MINUTES * 60))")
 fi
 if [ -n "${PARTS:-}" ]; then
     need_servers

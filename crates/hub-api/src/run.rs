@@ -144,6 +144,9 @@ pub async fn run(
     let tell = tell.tell(state.clone(), stops.background.clone());
     tasks.spawn("operators' figures", tell);
     join_others(&mut tasks, &state, &stops);
+    let unresumed = state.delivery.clone();
+    let unresumed = unresumed.serve_unresumed(stops.nodes.clone());
+    tasks.spawn("unresumed clients", unresumed);
     listen(&mut tasks, &state, &hub, listeners, (&stops, &shutdown));
 
     let failed = tokio::select! {

@@ -94,11 +94,21 @@ fn token(parts: &Parts) -> Result<Cow<'_, str>, Refusal> {
 /// The parameter is named exactly so; the first one counts, as in ASP.NET
 /// applications' usual code.
 fn access_token(query: &str) -> Option<Cow<'_, str>> {
-    reqwest::Url::parse(&format!("http://host/?{query}"))
-        .ok()?
-        .query_pairs()
-        .find(|(name, token)| name == "access_token" && !token.is_empty())
-        .map(|(_, token)| Cow::Owned(token.into_owned()))
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, token) =
+        pairs.find(|(name, token)| decoded(name) == "access_token" && !token.is_empty())?;
+    Some(decoded(token))
+}
+
+/// A name or a value of a query (application/x-www-form-urlencoded). That of
+/// a token holds nothing to decode, and is not copied.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy();
+    Cow::Owned(decoded.into_owned())
 }
 
 /// 401 as ASP.NET's JWT handler gives it, with an empty body.
@@ -155,7 +165,15 @@ mod tests {
             access_token("id=1&access_token=a.b.c").as_deref(),
             Some("a.b.c")
         );
-        assert_eq!(access_token("access_token=a%2Eb").as_deref(), Some("a.b"));
+        for (query, token) in [
+            ("access_token=a%2Eb", "a.b"),
+            ("%61ccess_token=a.b", "a.b"),
+            ("access_token=&access_token=b&access_token=c", "b"),
+            ("access_token=a=b", "a=b"),
+            ("access_token=a+b%ff", "a b\u{fffd}"),
+        ] {
+            assert_eq!(access_token(query).as_deref(), Some(token), "{query}");
+        }
         for query in [
             "",
             "access_token=",

@@ -13,6 +13,14 @@ use crate::config::JwtConfig;
 /// A longer text is no token; no byte of it is decoded.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
+/// What keys are for (see [`VerificationKey`]); a token by any other has no key.
+const ALGORITHMS: [Algorithm; 4] = [
+    Algorithm::HS256,
+    Algorithm::RS256,
+    Algorithm::ES256,
+    Algorithm::EdDSA,
+];
+
 /// Why a token is refused. For logs and counters: a caller is only told 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -47,9 +55,8 @@ pub enum Refusal {
 pub struct Verifier {
     configured: Vec<VerificationKey>,
     published: Option<Arc<Jwks>>,
-    issuer: Option<String>,
-    audience: Option<String>,
-    leeway: u64,
+    /// What a token by each algorithm must keep to.
+    rules: [Validation; ALGORITHMS.len()],
 }
 
 impl Verifier {
@@ -61,9 +68,7 @@ impl Verifier {
         Ok(Self {
             configured: configured_keys(config)?,
             published,
-            issuer: config.issuer.clone(),
-            audience: config.audience.clone(),
-            leeway: config.leeway.as_secs(),
+            rules: ALGORITHMS.map(|algorithm| rules(config, algorithm)),
         })
     }
 
@@ -88,13 +93,14 @@ impl Verifier {
     /// As [`authenticate`](Self::authenticate).
     pub fn verify(&self, token: &str) -> Result<Principal, Refusal> {
         let header = header(token)?;
-        let rules = self.rules(header.alg);
+        let place = ALGORITHMS.iter().position(|known| *known == header.alg);
+        let rules = &self.rules[place.ok_or(Refusal::Signature)?];
         let published = self.published.as_ref().map(|jwks| jwks.keys());
         let published = published.as_deref().unwrap_or_default();
         let kid = header.kid.as_deref();
         let candidates = self.configured.iter().chain(published);
         for key in candidates.filter(|key| key.fits(header.alg, kid)) {
-            match decode::<Claims>(token, &key.key, &rules) {
+            match decode::<Claims>(token, &key.key, rules) {
                 Ok(data) => return data.claims.into_principal().ok_or(Refusal::Claims),
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
                 Err(error) => return Err(refusal(error.kind())),
@@ -110,27 +116,27 @@ impl Verifier {
             Refusal::Signature
         })
     }
+}
 
-    fn rules(&self, algorithm: jsonwebtoken::Algorithm) -> Validation {
-        let mut rules = Validation::new(algorithm);
-        let mut required = vec!["exp"];
-        rules.leeway = self.leeway;
-        rules.validate_nbf = true;
-        // Setting an audience or issuer alone would still accept a token without one.
-        match &self.audience {
-            Some(audience) => {
-                rules.set_audience(&[audience]);
-                required.push("aud");
-            }
-            None => rules.validate_aud = false,
+fn rules(config: &JwtConfig, algorithm: Algorithm) -> Validation {
+    let mut rules = Validation::new(algorithm);
+    let mut required = vec!["exp"];
+    rules.leeway = config.leeway.as_secs();
+    rules.validate_nbf = true;
+    // Setting an audience or issuer alone would still accept a token without one.
+    match &config.audience {
+        Some(audience) => {
+            rules.set_audience(&[audience]);
+            required.push("aud");
         }
-        if let Some(issuer) = &self.issuer {
-            rules.set_issuer(&[issuer]);
-            required.push("iss");
-        }
-        rules.set_required_spec_claims(&required);
-        rules
+        None => rules.validate_aud = false,
     }
+    if let Some(issuer) = &config.issuer {
+        rules.set_issuer(&[issuer]);
+        required.push("iss");
+    }
+    rules.set_required_spec_claims(&required);
+    rules
 }
 
 /// The header of `token`, where it asks for nothing that is never done.

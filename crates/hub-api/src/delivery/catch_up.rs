@@ -63,7 +63,7 @@ pub(super) enum AtGap {
 
 impl Delivery {
     /// The client did not say where it stands: it gets what nobody confirmed.
-    pub async fn begin_unresumed(&self, context: &Context) {
+    pub(super) async fn begin_unresumed(&self, context: &Context) {
         let Some((serving, reader)) = self.serving().zip(context.get::<Reader>()) else {
             return;
         };

@@ -2,7 +2,7 @@
 //!
 //! The log is the truth; this module makes each connection follow it. It owns
 //! the state of a connection as a reader of its user's log (`reader`), the
-//! reading of what a connection lacks (`catch_up`), the form in which entries
+//! reading of what a connection lacks (`unresumed`, `catch_up`), the form in which entries
 //! are sent (`payload`, `send`; `unlogged` for what is no entry), and the
 //! confirmation of what arrived. What other hubs write is read from the log
 //! (`elsewhere`). It never writes an entry, and knows nothing of HTTP.
@@ -16,6 +16,7 @@ mod payload;
 mod send;
 mod unlogged;
 mod reader;
+mod unresumed;
 mod catch_up;
 mod elsewhere;
 
@@ -34,6 +35,7 @@ use self::{
     catch_up::{AtGap, Readings, is_live_at_once},
     elsewhere::Following,
     reader::{Reader, Step},
+    unresumed::Unresumed,
 };
 use crate::{
     config::{Confirm, EventNames},
@@ -75,6 +77,8 @@ struct Shared {
     following: Following,
     /// Connections that read the log for themselves.
     readings: Readings,
+    /// Connections whose clients may still call `Resume`.
+    unresumed: Unresumed,
     /// Set once the store is open and the hub serves; nothing is delivered before.
     serving: OnceLock<Serving>,
 }
@@ -104,6 +108,7 @@ impl Delivery {
                 figures,
                 following: Following::default(),
                 readings: Readings::default(),
+                unresumed: Unresumed::default(),
                 serving: OnceLock::new(),
             }),
         }
@@ -185,6 +190,7 @@ impl Delivery {
     /// A connection opened: it reads the log once it resumed, or did not in time.
     pub fn open(&self, context: &Context, user: &UserId) {
         self.reader(context, &Stream::of_user(user));
+        self.shared.unresumed.enter(context.clone());
     }
 
     /// An entry may be announced to a connection before it is opened here.

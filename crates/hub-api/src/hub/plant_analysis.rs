@@ -25,10 +25,6 @@ pub const PATH: &str = "/hubs/plantanalysis";
 /// How internal calls name it.
 pub const NAME: &str = "plantanalysis";
 
-/// A client that knows of `Resume` calls it at once. One that has not called
-/// it this long after connecting does not know of it.
-const RESUME_GRACE: Duration = Duration::from_secs(1);
-
 /// A new client waits for its subscriptions; where Redis hangs, no longer
 /// than this.
 const BACKPLANE_PATIENCE: Duration = Duration::from_secs(2);
@@ -106,11 +102,6 @@ impl Hub for PlantAnalysisHub {
             caller.send(NOTICE_EVENT, (notice,)).await;
         }
         self.delivery.open(context, &user);
-        let (delivery, context) = (self.delivery.clone(), context.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(RESUME_GRACE).await;
-            delivery.begin_unresumed(&context).await;
-        });
         Ok(())
     }
 

@@ -95,7 +95,7 @@ impl Settings {
     fn wants(&self, name: &str, needs_parts: bool) -> bool {
         let named = match &self.only {
             Some(only) => name.contains(only.as_str()),
-            None => name != runs::CROWD,
+            None => name != runs::CROWD && name != runs::CHURN,
         };
         named && (self.with_parts || !needs_parts)
     }

@@ -77,6 +77,10 @@ const fn hub_alone(name: &'static str, arguments: &'static str, figures: &'stati
 /// when it is asked for.
 pub(crate) const CROWD: &str = "crowd of 19,000";
 
+/// Clients that come and go: measured when it is asked for, as it is worth
+/// something only over a long time.
+pub(crate) const CHURN: &str = "churn";
+
 /// Everything that is measured, in the table's order.
 pub(crate) const RUNS: &[Run] = &[
     run(
@@ -274,6 +278,26 @@ pub(crate) const RUNS: &[Run] = &[
         ],
         needs_parts: false,
     },
+    hub_alone(
+        CHURN,
+        "churn --connections 500 --users 1000 --rate 100 --stay 2s --settle 20s",
+        &[
+            more("clients that came and went", "/opened", "", ""),
+            less("memory before them", "/server/memoryBefore", "B", ""),
+            less(
+                "highest memory while they came and went",
+                "/further/highest memory of the server, KiB",
+                "KiB",
+                "flat",
+            ),
+            less(
+                "memory after the last one left",
+                "/server/memoryAfter",
+                "B",
+                "flat",
+            ),
+        ],
+    ),
     Run {
         name: "postgres",
         arguments: "notify --connections 1000 --rate 1000 --posters 64",

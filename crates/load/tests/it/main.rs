@@ -36,7 +36,10 @@ async fn report(mut command: Command) -> Value {
     let (text, errors) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(text).unwrap_or_else(|_| panic!("{errors}"));
     let code = output.status.code();
-    assert!(matches!(code, Some(0 | VOID)), "{code:?} {report:#}\n{errors}");
+    assert!(
+        matches!(code, Some(0 | VOID)),
+        "{code:?} {report:#}\n{errors}"
+    );
     report
 }
 
