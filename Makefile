@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench crowd churn fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots clean
+.PHONY: help run demo token test test-production check fmt clippy doc deny advisories bench crowd churn fuzz autobahn idle-memory public-api faults rolling alerts pages screenshots dashboard-soak clean
 
 help: ## List the targets
 	@echo 'Tendril: make <target>'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
-	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo; MINUTES for fuzz and churn.'
+	@echo 'Settings: PORT (8080), DATA_DIR (./data); PHOTO=path for demo; MINUTES for fuzz, churn and dashboard-soak.'
 
 run: ## Install what is missing, build, and run hub and worker until Ctrl-C
 	@scripts/run.sh
@@ -73,6 +73,9 @@ pages: ## Build the pages, for a hub that cargo builds afterwards (make run does
 
 screenshots: ## Take the pictures of the pages for docs/images, in Chromium
 	@scripts/screenshots.sh
+
+dashboard-soak: ## Watch /admin for MINUTES (60) under 1,000 notifications a second: heap, nodes, frames
+	@MINUTES=$(or $(MINUTES),60) scripts/dashboard-soak.sh
 
 alerts: ## Test the alert rules of deploy/prometheus with promtool
 	@scripts/alerts.sh
