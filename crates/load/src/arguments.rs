@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
@@ -9,6 +9,10 @@ use signalr::protocol::HubProtocol;
 use crate::{fail_if::FailIf, link::Transport, target::Url};
 
 /// Loads a SignalR server with many connections and says what came of it.
+///
+/// Options without a scenario before them are those of `idle`: `tendril-load
+/// --url http://localhost:8080/hubs/plantanalysis --connections 500 --duration
+/// 300 --token ..` opens 500 connections and holds them for 300 seconds.
 ///
 /// Exit code: 0; 1 where a --fail-if is met; 2 for wrong arguments; 3 where
 /// tendril-load itself was the bottleneck, so that the figures say nothing; 4
@@ -19,6 +23,29 @@ pub struct Arguments {
     /// What the connections do.
     #[command(subcommand)]
     pub scenario: Scenario,
+}
+
+impl Arguments {
+    /// Reads a command line, the program's name first. It ends the process for
+    /// one that is wrong, or asks for help.
+    #[must_use]
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Self {
+        Self::parse_from(with_scenario(line))
+    }
+}
+
+/// Names the scenario where an option stands in its place.
+fn with_scenario(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut line: Vec<OsString> = line.into_iter().collect();
+    let of_the_program = ["-h", "--help", "-V", "--version"];
+    let option = line.get(1).is_some_and(|first| {
+        let is_option = first.as_encoded_bytes().starts_with(b"-");
+        is_option && !of_the_program.iter().any(|each| first == each)
+    });
+    if option {
+        line.insert(1, "idle".into());
+    }
+    line
 }
 
 /// What is done.
@@ -127,7 +154,7 @@ pub struct Common {
     /// The first user's id; the others follow.
     #[arg(long, default_value_t = 1)]
     pub first_user: u64,
-    /// How long it is measured (10s, 500ms, 5m, 1h).
+    /// How long it is measured (10s, 500ms, 5m, 1h; a number alone is seconds).
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub duration: Duration,
     /// How long it goes on before that; these messages are counted, not timed.
@@ -145,7 +172,8 @@ pub struct Common {
     /// How long the server is left alone before its memory is read.
     #[arg(long, default_value = "3s", value_parser = duration)]
     pub settle: Duration,
-    /// A token that all connections have.
+    /// A token that all connections have. They are all one user's then, and
+    /// most servers let a user have a few.
     #[arg(
         long,
         env = "TENDRIL_LOAD_TOKEN",
@@ -298,9 +326,18 @@ const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
 const HIGHEST_RATE: f64 = 1e6;
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let accepted =
-        || format!("{text:?} is no time; accepted: a number with ms, s, m or h (10s), at most 24h");
-    let units = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let accepted = || {
+        format!(
+            "{text:?} is no time; accepted: a number with ms, s, m or h, or of seconds, at most 24h"
+        )
+    };
+    let units = [
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+        ("", 1.0),
+    ];
     let seconds = units.iter().find_map(|(unit, factor)| {
         let number = text.strip_suffix(unit)?;
         let plain = number
@@ -346,11 +383,52 @@ mod tests {
     }
 
     #[test]
+    fn options_alone_are_those_of_idle() {
+        let read = |line: &[&str]| {
+            Arguments::try_parse_from(with_scenario(line.iter().map(OsString::from)))
+        };
+        let url = "http://localhost:8080/hubs/plantanalysis";
+        let line = [
+            "tendril-load",
+            "--url",
+            url,
+            "--connections",
+            "500",
+            "--duration",
+            "300",
+        ];
+        let Scenario::Idle(common) = read(&line).unwrap().scenario else {
+            panic!("it is idle that needs no name");
+        };
+        assert_eq!(
+            (common.connections, common.duration),
+            (500, Duration::from_secs(300))
+        );
+        let named = read(&["tendril-load", "storm", "--url", url]).unwrap();
+        assert!(matches!(named.scenario, Scenario::Storm { .. }));
+        for line in [
+            &["tendril-load"][..],
+            &["tendril-load", "--version"],
+            &["tendril-load", "-h"],
+        ] {
+            let refused = read(line).unwrap_err();
+            assert_ne!(
+                refused.kind(),
+                clap::error::ErrorKind::UnknownArgument,
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
     fn times_and_rates_are_bounded() {
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "5", "s", "-1s", "1e3s", "25h", "1 s", "infs"] {
+        assert_eq!(duration("300"), Ok(Duration::from_secs(300)));
+        for wrong in [
+            "", ".", "s", "5 ", "five", "86401", "-1s", "1e3s", "25h", "1 s", "infs",
+        ] {
             assert!(duration(wrong).unwrap_err().contains("accepted"), "{wrong}");
         }
         assert_eq!(rate("2.5"), Ok(2.5));

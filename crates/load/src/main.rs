@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use load::{Arguments, Report};
 
 const FAILED: u8 = 1;
@@ -14,7 +13,7 @@ const VOID: u8 = 3;
 const NOT_RUN: u8 = 4;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read(std::env::args_os());
     let as_json = arguments.scenario.common().json;
     match carry_out(&arguments).and_then(|report| {
         print(&report, as_json)?;

@@ -24,9 +24,9 @@ async fn wrong_arguments_are_told_with_what_is_accepted() {
             "p<percent>",
         ),
         (
-            &["idle", "--url", url, "--duration", "5"],
+            &["idle", "--url", url, "--duration", "5 minutes"],
             2,
-            "a number with ms, s, m or h",
+            "a number with ms, s, m or h, or of seconds",
         ),
         (
             &["idle", "--url", url, "--claims", "[]"],
@@ -59,6 +59,9 @@ async fn wrong_arguments_are_told_with_what_is_accepted() {
             "cannot be watched",
         ),
         (&["idle", "--url", url], 4, "no connection was opened"),
+        (&["--url", url, "--users", "0"], 2, "--users"),
+        (&["--connections", "5"], 2, "--url"),
+        (&[], 2, "idle"),
     ] {
         let output = ended(tendril_load(arguments)).await;
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -120,3 +120,27 @@ async fn it_is_driven_by_the_same_scenarios_and_a_second_client_agrees() {
     let numbers = second.numbers(&report["sent"]).await;
     assert_eq!(numbers, all_up_to(&report["sent"]));
 }
+
+#[tokio::test]
+async fn options_alone_open_connections_and_hold_them() {
+    let floor = Floor::start();
+    let url = format!("http://{}/hub", floor.address);
+    let options = [
+        "--url",
+        &url,
+        "--connections",
+        "50",
+        "--duration",
+        "1",
+        "--token",
+        "any",
+    ];
+    let report = report(tendril_load(&options)).await;
+    assert_eq!(report["scenario"], "idle", "{report:#}");
+    assert_eq!(
+        (&report["opened"], &report["failed"], &report["closed"]),
+        (&50.into(), &0.into(), &0.into()),
+        "{report:#}"
+    );
+    assert!(report["seconds"].as_f64().unwrap() >= 1.0, "{report:#}");
+}
