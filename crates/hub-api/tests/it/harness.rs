@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{io::Cursor, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::Cursor,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    time::Duration,
+};
 
 use hub_api::{
     config::{Config, Sources},
@@ -28,6 +34,7 @@ pub(crate) struct Hub {
     left: oneshot::Receiver<Result<(), hub_api::RunError>>,
     client: Client,
     dir: TempDir,
+    process: Option<Child>,
 }
 
 impl Hub {
@@ -37,28 +44,7 @@ impl Hub {
 
     /// With settings, as environment variables.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        // Of two variables of one name the first counts.
-        let mut variables = settings.to_vec();
-        variables.extend([
-            ("ASPNETCORE_ENVIRONMENT", "Development"),
-            ("DATA_DIR", dir.path().to_str().unwrap()),
-            ("PORT", "0"),
-            ("Jwt__Secret", "a signing secret of the tests, long enough"),
-            ("WebAPI__InternalSecret", INTERNAL_SECRET),
-            ("Drain__Delay", "0"),
-            ("Drain__Spread", "0"),
-        ]);
-        let variables = variables
-            .into_iter()
-            .map(|(n, v)| (n.to_owned(), v.to_owned()))
-            .collect();
-        let config_dir = dir.path().join("no-such-folder");
-        let sources = Sources {
-            config_dir,
-            variables,
-        };
-        let config = Config::load_from(&sources).unwrap();
+        let (dir, sources, config) = prepare(settings, 0);
         let shutdown = Shutdown::new();
         let (tell, left) = oneshot::channel();
         let (tell_ports, ports) = oneshot::channel();
@@ -88,12 +74,9 @@ impl Hub {
             sources,
             shutdown,
             left,
-            client: Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(30))
-                .build()
-                .unwrap(),
+            client: caller(),
             dir,
+            process: None,
         };
         hub.get("/health/live")
             .send()
@@ -102,6 +85,43 @@ impl Hub {
             .error_for_status()
             .unwrap();
         hub
+    }
+
+    /// The binary as a process of its own, for what is measured: the one in
+    /// the folder `TENDRIL_BIN_DIR` where that is set, as for `crates/e2e`.
+    pub(crate) async fn as_process(settings: &[(&str, &str)]) -> Self {
+        let port = private_services::free_port().unwrap();
+        let (dir, sources, config) = prepare(settings, port);
+        let log = File::create(dir.path().join("log")).unwrap();
+        let process = Command::new(binary())
+            .env_clear()
+            // Of two variables of one name the last counts here.
+            .envs(sources.variables.iter().cloned().rev())
+            .env("CONFIG_DIR", &sources.config_dir)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        let hub = Self {
+            internal_base: base.clone(),
+            base,
+            config,
+            sources,
+            shutdown: Shutdown::new(),
+            left: oneshot::channel().1,
+            client: caller(),
+            dir,
+            process: Some(process),
+        };
+        for _ in 0..600 {
+            if hub.get("/health/live").send().await.is_ok() {
+                return hub;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let log = std::fs::read_to_string(hub.dir.path().join("log"));
+        panic!("the hub does not start: {log:?}");
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -203,6 +223,52 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         self.shutdown.kill();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// A folder of its own for a hub, and its settings.
+fn prepare(settings: &[(&str, &str)], port: u16) -> (TempDir, Sources, Config) {
+    let dir = tempfile::tempdir().unwrap();
+    let port = port.to_string();
+    // Of two variables of one name the first counts.
+    let mut variables = settings.to_vec();
+    variables.extend([
+        ("ASPNETCORE_ENVIRONMENT", "Development"),
+        ("DATA_DIR", dir.path().to_str().unwrap()),
+        ("PORT", &port),
+        ("Jwt__Secret", "a signing secret of the tests, long enough"),
+        ("WebAPI__InternalSecret", INTERNAL_SECRET),
+        ("Drain__Delay", "0"),
+        ("Drain__Spread", "0"),
+    ]);
+    let variables = variables
+        .into_iter()
+        .map(|(n, v)| (n.to_owned(), v.to_owned()))
+        .collect();
+    let sources = Sources {
+        config_dir: dir.path().join("no-such-folder"),
+        variables,
+    };
+    let config = Config::load_from(&sources).unwrap();
+    (dir, sources, config)
+}
+
+fn caller() -> Client {
+    let client = Client::builder().no_proxy();
+    client.timeout(Duration::from_secs(30)).build().unwrap()
+}
+
+fn binary() -> PathBuf {
+    match std::env::var_os("TENDRIL_BIN_DIR") {
+        Some(folder) => Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(folder)
+            .join("hub-api"),
+        None => env!("CARGO_BIN_EXE_hub-api").into(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Floods of each kind against one hub, while a known user's notifications go on
-//! arriving. Only the arrival is asserted; how long it took is printed.
+//! arriving. Only the arrival is asserted; how long it took is printed, a line
+//! of a table for each attack (`docs/PERFORMANCE.md` has them).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +19,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{client::Client, harness::Hub};
+use crate::{
+    client::Client,
+    harness::{Hub, INTERNAL_SECRET},
+};
 
 const NOTIFICATIONS: usize = 40;
 /// Attackers that work at the same time.
@@ -28,7 +32,9 @@ const ATTACKERS: usize = 64;
 /// received before the next, for as long as it is not over and at least so many.
 async fn notify(hub: &Hub, flood: &str, over: &AtomicBool) -> Vec<Duration> {
     let mut client = Client::connect(hub, flood).await;
-    client.ping().await;
+    // Who does not say where it stands waits a second for its first notification.
+    client.resume(0).await;
+    client.message(3).await;
     let mut took = Vec::new();
     while took.len() < NOTIFICATIONS || !over.load(Ordering::Relaxed) {
         let start = Instant::now();
@@ -42,11 +48,12 @@ async fn notify(hub: &Hub, flood: &str, over: &AtomicBool) -> Vec<Duration> {
     took
 }
 
+/// A line of a table: post to event, in milliseconds.
 fn report(flood: &str, attempts: usize, mut took: Vec<Duration>) {
     took.sort_unstable();
-    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1e3;
     eprintln!(
-        "{flood}: {attempts} attempts; {} notifications arrived, median {:?}, p99 {:?}, longest {:?}",
+        "| {flood} | {attempts} | {} | {:.1} | {:.1} | {:.1} |",
         took.len(),
         at(50),
         at(99),
@@ -100,22 +107,48 @@ async fn request(address: String, text: String) -> String {
     String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
+/// Sends what is not authenticated.
+async fn refused(address: String, text: String) {
+    let answer = request(address, text).await;
+    let refused = answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 429");
+    assert!(refused, "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connects_without_a_token() {
-    let hub = Hub::start().await;
+    let hub = Hub::as_process(&[]).await;
     flood(&hub, "connects without a token", 10_000 / ATTACKERS + 1, async |address| {
         let text = "POST /hubs/plantanalysis/negotiate?negotiateVersion=1 HTTP/1.1\r\nHost: x\r\n\
                     Content-Length: 0\r\nConnection: close\r\n\r\n";
-        let answer = request(address, text.to_owned()).await;
-        let refused = answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 429");
-        assert!(refused, "{answer}");
+        refused(address, text.to_owned()).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_nobody_signed() {
+    let hub = Hub::as_process(&[]).await;
+    for (name, target) in [
+        ("false tokens on REST", "GET /api/v1/notifications"),
+        (
+            "false tokens on the hub",
+            "POST /hubs/plantanalysis/negotiate",
+        ),
+    ] {
+        flood(&hub, name, 60, move |address| {
+            let text = format!(
+                "{target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b.c\r\n\
+                 Content-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            refused(address, text)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slow_heads_and_idle_sockets() {
-    let hub = Hub::with(&[
+    let hub = Hub::as_process(&[
         ("Server__HeaderTimeout", "1s"),
         ("Server__FirstByteTimeout", "1s"),
     ])
@@ -140,22 +173,48 @@ async fn slow_heads_and_idle_sockets() {
     .await;
 }
 
+/// An internal call of a source behind a proxy that is trusted.
+fn internal(path: &str, source: &str, secret: &str) -> String {
+    let method = if path == "/metrics" { "GET" } else { "POST" };
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {source}\r\n\
+         X-Internal-Secret: {secret}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn internal_calls_with_wrong_secrets() {
-    let hub = Hub::with(&[("Server__TrustedProxies", "127.0.0.0/8, ::1")]).await;
-    flood(&hub, "wrong secrets", 60, async |address| {
-        let text = "POST /internal/notify HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\
-                    X-Internal-Secret: wrong\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        let answer = request(address, text.to_owned()).await;
-        let refused = answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 429");
-        assert!(refused, "{answer}");
+async fn internal_calls() {
+    let hub = Hub::as_process(&[("Server__TrustedProxies", "127.0.0.0/8, ::1")]).await;
+    flood(&hub, "wrong internal secrets", 60, |address| {
+        let text = internal("/internal/notify", "203.0.113.9", "wrong");
+        refused(address, text)
+    })
+    .await;
+    for (name, path) in [
+        ("internal calls of one source", "/internal/notify"),
+        ("broadcasts of one source", "/internal/broadcast"),
+        ("questions for jobs of one source", "/internal/jobs/lease"),
+    ] {
+        flood(&hub, name, 60, move |address| {
+            // Its secret is right and its body is none.
+            let text = internal(path, "203.0.113.10", INTERNAL_SECRET);
+            async move {
+                let answer = request(address, text).await;
+                assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+            }
+        })
+        .await;
+    }
+    flood(&hub, "figures for one source", 60, async |address| {
+        let answer = request(address, internal("/metrics", "203.0.113.11", "wrong")).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_and_calls_of_one_user() {
-    let hub = Hub::with(&[
+    let hub = Hub::as_process(&[
         ("Limits__UploadsPerMinute", "10"),
         ("Limits__InvocationsPerMinute", "100"),
     ])
