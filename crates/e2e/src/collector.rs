@@ -1,5 +1,5 @@
-//! A collector of traces: takes OTLP over HTTP in protobuf, as OpenTelemetry's
-//! own does, and keeps what it was sent.
+//! A collector of traces and log lines: takes OTLP over HTTP in protobuf, as
+//! OpenTelemetry's own does, and keeps what it was sent.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,8 +15,9 @@ use axum::{
     routing::post,
 };
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::{KeyValue, any_value::Value},
+    collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    resource::v1::Resource,
 };
 use prost::Message as _;
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
@@ -38,35 +39,63 @@ pub struct CollectedSpan {
     pub attributes: Vec<(String, String)>,
 }
 
+/// One line of a log, as it was exported.
+#[derive(Debug, Clone)]
+pub struct CollectedLine {
+    /// `service.name` of the process.
+    pub service: String,
+    /// Its level.
+    pub severity: String,
+    /// What wrote it.
+    pub scope: String,
+    /// Its message.
+    pub body: String,
+    /// The trace in which it was written, in hexadecimal digits; empty outside
+    /// of any.
+    pub trace: String,
+    /// Its fields, as text.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl CollectedLine {
+    /// Whether it has a field of this name and value.
+    #[must_use]
+    pub fn has(&self, field: &str, value: &str) -> bool {
+        let mut attributes = self.attributes.iter();
+        attributes.any(|(key, each)| key == field && each == value)
+    }
+}
+
 /// A running collector; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Collector {
     port: u16,
-    spans: Spans,
+    kept: Kept,
     server: JoinHandle<()>,
 }
 
-type Spans = Arc<Mutex<Vec<CollectedSpan>>>;
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    spans: Arc<Mutex<Vec<CollectedSpan>>>,
+    lines: Arc<Mutex<Vec<CollectedLine>>>,
+}
 
 impl Collector {
     /// Starts it on a free port.
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let spans = Spans::default();
+        let kept = Kept::default();
         let app = Router::new()
-            .route("/v1/traces", post(take))
-            .with_state(Arc::clone(&spans));
+            .route("/v1/traces", post(take_spans))
+            .route("/v1/logs", post(take_lines))
+            .with_state(kept.clone());
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
                 eprintln!("the collector ended: {error}");
             }
         });
-        Ok(Self {
-            port,
-            spans,
-            server,
-        })
+        Ok(Self { port, kept, server })
     }
 
     /// What a service is told, beside the time after which it exports.
@@ -79,10 +108,44 @@ impl Collector {
         ]
     }
 
+    /// The same, for a service that exports the lines of its log as well.
+    #[must_use]
+    pub fn settings_with_lines(&self) -> Vec<(&'static str, String)> {
+        let mut settings = self.settings();
+        settings.push(("OTEL_LOGS_EXPORTER", "otlp".to_owned()));
+        settings.push(("OTEL_BLRP_SCHEDULE_DELAY", "200".to_owned()));
+        settings
+    }
+
     /// All spans so far.
     #[must_use]
     pub fn spans(&self) -> Vec<CollectedSpan> {
-        lock(&self.spans).clone()
+        lock(&self.kept.spans).clone()
+    }
+
+    /// All lines so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<CollectedLine> {
+        lock(&self.kept.lines).clone()
+    }
+
+    /// Waits until a line came that fits.
+    pub async fn wait_for_line(
+        &self,
+        within: Duration,
+        what: &str,
+        fits: impl Fn(&CollectedLine) -> bool,
+    ) -> Result<CollectedLine> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(line) = self.lines().into_iter().find(&fits) {
+                return Ok(line);
+            }
+            if Instant::now() > deadline {
+                bail!("no line of {what} among {:#?}", self.lines());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits until a span came that fits.
@@ -111,10 +174,20 @@ impl Drop for Collector {
     }
 }
 
-async fn take(State(spans): State<Spans>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    match read(&headers, &body) {
+async fn take_spans(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let read = check(&headers).and_then(|()| read_spans(&body));
+    keep(&kept.spans, read)
+}
+
+async fn take_lines(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let read = check(&headers).and_then(|()| read_lines(&body));
+    keep(&kept.lines, read)
+}
+
+fn keep<T>(kept: &Mutex<Vec<T>>, read: Result<Vec<T>>) -> StatusCode {
+    match read {
         Ok(read) => {
-            lock(&spans).extend(read);
+            lock(kept).extend(read);
             StatusCode::OK
         }
         Err(error) => {
@@ -124,17 +197,18 @@ async fn take(State(spans): State<Spans>, headers: HeaderMap, body: Bytes) -> St
     }
 }
 
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<CollectedSpan>> {
+fn check(headers: &HeaderMap) -> Result<()> {
     let kind = headers.get(CONTENT_TYPE).context("no content type")?;
     if kind != "application/x-protobuf" {
         bail!("the content type is {kind:?}");
     }
+    Ok(())
+}
+
+fn read_spans(body: &[u8]) -> Result<Vec<CollectedSpan>> {
     let mut spans = Vec::new();
     for resource in ExportTraceServiceRequest::decode(body)?.resource_spans {
-        let attributes = resource.resource.unwrap_or_default().attributes;
-        let attributes = texts(attributes);
-        let service = attributes.iter().find(|(key, _)| key == "service.name");
-        let service = service.map_or_else(String::new, |(_, name)| name.clone());
+        let service = service(resource.resource);
         for span in resource.scope_spans.into_iter().flat_map(|each| each.spans) {
             spans.push(CollectedSpan {
                 service: service.clone(),
@@ -149,23 +223,53 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Vec<CollectedSpan>> {
     Ok(spans)
 }
 
+fn read_lines(body: &[u8]) -> Result<Vec<CollectedLine>> {
+    let mut lines = Vec::new();
+    for resource in ExportLogsServiceRequest::decode(body)?.resource_logs {
+        let service = service(resource.resource);
+        for scope in resource.scope_logs {
+            let name = scope.scope.map_or_else(String::new, |scope| scope.name);
+            for line in scope.log_records {
+                lines.push(CollectedLine {
+                    service: service.clone(),
+                    severity: line.severity_text,
+                    scope: name.clone(),
+                    body: text(line.body),
+                    trace: hex(&line.trace_id),
+                    attributes: texts(line.attributes),
+                });
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn service(resource: Option<Resource>) -> String {
+    let attributes = texts(resource.unwrap_or_default().attributes);
+    let service = attributes
+        .into_iter()
+        .find(|(key, _)| key == "service.name");
+    service.map_or_else(String::new, |(_, name)| name)
+}
+
 fn texts(attributes: Vec<KeyValue>) -> Vec<(String, String)> {
-    let text = |value| match value {
-        Value::StringValue(text) => text,
-        Value::IntValue(number) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    let pair = |each: KeyValue| {
-        let value = each.value.and_then(|value| value.value);
-        (each.key, value.map_or_else(String::new, text))
-    };
+    let pair = |each: KeyValue| (each.key, text(each.value));
     attributes.into_iter().map(pair).collect()
+}
+
+fn text(value: Option<AnyValue>) -> String {
+    match value.and_then(|value| value.value) {
+        None => String::new(),
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(other) => format!("{other:?}"),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn lock(spans: &Spans) -> MutexGuard<'_, Vec<CollectedSpan>> {
-    spans.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(kept: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -25,7 +25,7 @@ pub use api::Api;
 pub use balancer::Balancer;
 pub use chaos_proxy::ChaosProxy;
 pub use clients::{Client, Clients, ConnectionOptions};
-pub use collector::{CollectedSpan, Collector};
+pub use collector::{CollectedLine, CollectedSpan, Collector};
 pub use service::Service;
 pub use set::{Parts, Set};
 pub use system::{System, SystemOptions};

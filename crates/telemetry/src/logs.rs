@@ -6,12 +6,17 @@ use std::{
 };
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_appender_tracing::layer::{OpenTelemetryTracingBridge, TracingSpanAttributes};
+use opentelemetry_sdk::{error::OTelSdkResult, logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use parking_lot::Mutex;
 use settings::{LogConfig, LogFormat};
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, layer::SubscriberExt as _, registry::LookupSpan, reload,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    reload,
     util::SubscriberInitExt as _,
 };
 
@@ -35,12 +40,12 @@ pub enum StartError {
     /// Something else logs already.
     #[error("logs were started before")]
     Twice,
-    /// Traces cannot be exported in this way.
-    #[error("OTEL_TRACES_EXPORTER: this service exports by otlp, or not at all (none)")]
-    Exporter,
-    /// Traces cannot be exported in this form.
-    #[error("OTEL_EXPORTER_OTLP_PROTOCOL: this service speaks http/protobuf")]
-    Protocol,
+    /// The variable names another way of export.
+    #[error("{0}: this service exports by otlp, or not at all (none)")]
+    Exporter(&'static str),
+    /// The variable names another form of export.
+    #[error("{0}: this service speaks http/protobuf")]
+    Protocol(&'static str),
     /// The collector's variables make no sense.
     #[error("the collector of OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {0}")]
     Otlp(String),
@@ -66,58 +71,103 @@ const EXPORTED: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemet
                         opentelemetry_http=off,hyper=off,hyper_util=off,reqwest=off,h2=off,\
                         rustls=off,sqlx=off,lapin=off";
 
+/// The crates that carry spans and lines to their collector, beside
+/// OpenTelemetry's own.
+const CARRIERS: [&str; 5] = ["hyper", "hyper_util", "reqwest", "h2", "rustls"];
+
+/// What of spans log lines have at the collector, beside their own fields.
+const FIELDS: [&str; 7] = [
+    "user", "analysis", "job", "attempt", "method", "route", "name",
+];
+
 struct Filter {
-    handle: reload::Handle<EnvFilter, Registry>,
+    /// One for each way that lines take.
+    handles: Vec<reload::Handle<EnvFilter, Registry>>,
     text: Mutex<String>,
 }
 
 /// Logs belong to the process, as standard output does.
 static FILTER: OnceLock<Filter> = OnceLock::new();
 
-/// Logs and traces that were started. Traces that wait are sent by
+/// Logs and traces that were started. What waits to be exported is sent by
 /// [`end`](Self::end).
 #[derive(Debug)]
 #[must_use = "what was not sent yet is sent by `end`"]
 pub struct Telemetry {
-    provider: Option<SdkTracerProvider>,
+    spans: Option<SdkTracerProvider>,
+    records: Option<SdkLoggerProvider>,
 }
 
-/// Starts logging to standard output, and the export of spans where the
-/// `OTEL_*` variables name a collector. Called on a Tokio runtime.
+/// Starts logging to standard output, and the export of spans and lines where
+/// the `OTEL_*` variables ask for it. Called on a Tokio runtime.
 ///
 /// # Errors
 /// [`StartError`] says which setting is wrong.
 pub fn start(service: Service, config: &LogConfig) -> Result<Telemetry, StartError> {
-    let provider = otlp::provider(service)?;
+    let (spans, records) = (otlp::spans(service)?, otlp::records(service)?);
     let (filter, handle) = reload::Layer::new(read(&config.filter)?);
-    let started = match &provider {
-        // Nothing of the other way is there to cost anything.
-        None => tracing_subscriber::registry()
+    let mut handles = vec![handle];
+    let started = if spans.is_none() && records.is_none() {
+        // Nothing of the other ways is there to cost anything.
+        tracing_subscriber::registry()
             .with(filter)
             .with(lines(config.format))
-            .try_init(),
-        Some(provider) => {
-            let spans = tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer(service.name))
-                .with_location(false)
-                .with_threads(false)
-                .with_filter(EnvFilter::new(EXPORTED));
-            tracing_subscriber::registry()
-                .with(lines(config.format).with_filter(filter))
-                .with(spans)
-                .try_init()
+            .try_init()
+    } else {
+        // Spans first: they say in which trace a line was written.
+        let mut layers = Vec::new();
+        layers.extend(spans.as_ref().map(|spans| exported_spans(service, spans)));
+        if let Some(records) = &records {
+            let (filter, handle) = reload::Layer::new(read(&config.filter)?);
+            handles.push(handle);
+            layers.push(exported_lines(records, filter));
         }
+        layers.push(lines(config.format).with_filter(filter).boxed());
+        tracing_subscriber::registry().with(layers).try_init()
     };
     started.map_err(|_| StartError::Twice)?;
-    if provider.is_some() {
+    if spans.is_some() {
         trace::switch_on();
         tracing::info!("traces are exported by OTLP");
     }
+    if records.is_some() {
+        tracing::info!("log lines are exported by OTLP");
+    }
     let text = Mutex::new(config.filter.clone());
     FILTER
-        .set(Filter { handle, text })
+        .set(Filter { handles, text })
         .map_err(|_| StartError::Twice)?;
-    Ok(Telemetry { provider })
+    Ok(Telemetry { spans, records })
+}
+
+type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn exported_spans(service: Service, spans: &SdkTracerProvider) -> AnyLayer {
+    tracing_opentelemetry::layer()
+        .with_tracer(spans.tracer(service.name))
+        .with_location(false)
+        .with_threads(false)
+        .with_filter(EnvFilter::new(EXPORTED))
+        .boxed()
+}
+
+/// The same lines as on standard output, but for those that may come of the
+/// export itself, whatever the operator wants to see: it would never end.
+fn exported_lines(
+    records: &SdkLoggerProvider,
+    filter: reload::Layer<EnvFilter, Registry>,
+) -> AnyLayer {
+    OpenTelemetryTracingBridge::builder(records)
+        .with_tracing_span_attributes(TracingSpanAttributes::allowlist(FIELDS))
+        .build()
+        .with_filter(filter.and(filter_fn(|of| !may_be_the_exports(of.target()))))
+        .boxed()
+}
+
+/// Whether the target is of a crate that carries what is exported.
+fn may_be_the_exports(target: &str) -> bool {
+    let of = target.split("::").next().unwrap_or(target);
+    of.starts_with("opentelemetry") || CARRIERS.contains(&of)
 }
 
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
@@ -136,13 +186,20 @@ where
 impl Telemetry {
     /// Sends what waits, as far as the collector takes it in some seconds.
     pub async fn end(self) {
-        if let Some(provider) = self.provider {
-            // It waits for its thread, whose requests run on this runtime.
-            let ended = tokio::task::spawn_blocking(move || provider.shutdown()).await;
-            if !matches!(ended, Ok(Ok(()))) {
-                tracing::warn!("the last spans did not reach their collector");
-            }
+        if let Some(spans) = self.spans {
+            ended("spans", move || spans.shutdown()).await;
         }
+        if let Some(records) = self.records {
+            ended("lines", move || records.shutdown()).await;
+        }
+    }
+}
+
+/// It waits for its thread, whose requests run on this runtime.
+async fn ended(what: &'static str, end: impl FnOnce() -> OTelSdkResult + Send + 'static) {
+    let ended = tokio::task::spawn_blocking(end).await;
+    if !matches!(ended, Ok(Ok(()))) {
+        tracing::warn!("the last {what} did not reach their collector");
     }
 }
 
@@ -157,13 +214,15 @@ pub fn log_filter() -> Option<String> {
 /// # Errors
 /// [`FilterError`]; then nothing has changed.
 pub fn set_log_filter(text: &str) -> Result<(), FilterError> {
-    let new = read(text)?;
+    read(text)?;
     let filter = FILTER.get().ok_or(FilterError::NotStarted)?;
-    filter
-        .handle
-        .reload(new)
-        .map_err(|_| FilterError::NotStarted)?;
-    *filter.text.lock() = text.to_owned();
+    // Held meanwhile, so that no two changes are mixed.
+    let mut current = filter.text.lock();
+    for handle in &filter.handles {
+        let new = read(text)?;
+        handle.reload(new).map_err(|_| FilterError::NotStarted)?;
+    }
+    text.clone_into(&mut current);
     Ok(())
 }
 
@@ -200,5 +259,20 @@ mod tests {
             set_log_filter("info"),
             Err(FilterError::NotStarted)
         ));
+    }
+
+    #[test]
+    fn what_may_come_of_the_export_is_not_exported() {
+        for own in [
+            "hyper",
+            "hyper_util::client::legacy",
+            "opentelemetry-otlp",
+            "reqwest::connect",
+        ] {
+            assert!(may_be_the_exports(own), "{own}");
+        }
+        for other in ["hub_api::run", "hyperion", "analysis_worker", "sqlx::query"] {
+            assert!(!may_be_the_exports(other), "{other}");
+        }
     }
 }

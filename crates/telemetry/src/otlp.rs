@@ -1,16 +1,19 @@
-//! The way of spans to a collector: OTLP over HTTP in protobuf, as the
-//! standard `OTEL_*` variables say.
+//! The way of spans and log lines to a collector: OTLP over HTTP in protobuf,
+//! as the standard `OTEL_*` variables say.
 //!
-//! Spans wait in a bounded queue and go out in batches; when it is full they
-//! are dropped. The HTTP client is the one that the services use anyway.
+//! Either waits in a bounded queue of its own and goes out in batches; what
+//! finds the queue full is dropped. The HTTP client is the one that the
+//! services use anyway.
 
 use std::{env, future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_otlp::{
+    LogExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
+use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use tokio::runtime::Handle;
 
 use crate::{StartError, logs::Service};
@@ -25,8 +28,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const EXCHANGE: Duration = Duration::from_secs(30);
 
 /// What makes and exports spans; `None` where no collector is named.
-pub(crate) fn provider(service: Service) -> Result<Option<SdkTracerProvider>, StartError> {
-    if !is_wanted(|name| env::var(name).ok().filter(|value| !value.is_empty()))? {
+pub(crate) fn spans(service: Service) -> Result<Option<SdkTracerProvider>, StartError> {
+    if !is_wanted(&SPANS, variable)? {
         return Ok(None);
     }
     let exporter = SpanExporter::builder()
@@ -41,28 +44,81 @@ pub(crate) fn provider(service: Service) -> Result<Option<SdkTracerProvider>, St
     Ok(Some(provider.build()))
 }
 
+/// What exports log lines; `None` where nobody asked for it.
+pub(crate) fn records(service: Service) -> Result<Option<SdkLoggerProvider>, StartError> {
+    if !is_wanted(&RECORDS, variable)? {
+        return Ok(None);
+    }
+    let exporter = LogExporter::builder()
+        .with_http()
+        .with_http_client(OnRuntime::new()?)
+        .with_protocol(Protocol::HttpBinary)
+        .build()
+        .map_err(|error| StartError::Otlp(error.to_string()))?;
+    let provider = SdkLoggerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource(service));
+    Ok(Some(provider.build()))
+}
+
+/// What is exported, and the variables that are its own.
+struct Signal {
+    exporter: &'static str,
+    endpoint: &'static str,
+    protocol: &'static str,
+    /// Whether naming a collector is enough.
+    unasked: bool,
+}
+
+const SPANS: Signal = Signal {
+    exporter: "OTEL_TRACES_EXPORTER",
+    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    unasked: true,
+};
+
+/// Every line is on standard output as well, which platforms collect: with a
+/// collector named for spans alone, each would arrive twice. So the exporter
+/// must be named, other than the specification has it.
+const RECORDS: Signal = Signal {
+    exporter: "OTEL_LOGS_EXPORTER",
+    endpoint: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    protocol: "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+    unasked: false,
+};
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Only where the environment names a collector: the specification's default,
 /// one on this machine, would have every service try one that is not there.
-fn is_wanted(variable: impl Fn(&str) -> Option<String>) -> Result<bool, StartError> {
+fn is_wanted(
+    signal: &Signal,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<bool, StartError> {
     let is_true = |text: String| text.eq_ignore_ascii_case("true");
     if variable("OTEL_SDK_DISABLED").is_some_and(is_true) {
         return Ok(false);
     }
-    let named = variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"));
-    if named.is_none() {
+    let asked = match variable(signal.exporter).as_deref() {
+        None => signal.unasked,
+        Some("otlp") => true,
+        Some("none") => false,
+        Some(_) => return Err(StartError::Exporter(signal.exporter)),
+    };
+    let named = variable(signal.endpoint).or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"));
+    if !asked || named.is_none() {
         return Ok(false);
     }
-    match variable("OTEL_TRACES_EXPORTER").as_deref() {
-        None | Some("otlp") => {}
-        Some("none") => return Ok(false),
-        Some(_) => return Err(StartError::Exporter),
-    }
-    let protocol = variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-        .or_else(|| variable("OTEL_EXPORTER_OTLP_PROTOCOL"));
-    match protocol.as_deref() {
-        None | Some("http/protobuf") => Ok(true),
-        Some(_) => Err(StartError::Protocol),
+    let own = variable(signal.protocol).map(|protocol| (signal.protocol, protocol));
+    let protocol = own.or_else(|| {
+        let name = "OTEL_EXPORTER_OTLP_PROTOCOL";
+        variable(name).map(|protocol| (name, protocol))
+    });
+    match protocol {
+        Some((name, protocol)) if protocol != "http/protobuf" => Err(StartError::Protocol(name)),
+        _ => Ok(true),
     }
 }
 
@@ -143,38 +199,74 @@ async fn send(
 mod tests {
     use super::*;
 
-    fn wanted(variables: &[(&str, &str)]) -> Result<bool, StartError> {
-        is_wanted(|name| {
+    fn wanted(signal: &Signal, variables: &[(&str, &str)]) -> Result<bool, StartError> {
+        is_wanted(signal, |name| {
             let found = variables.iter().find(|(each, _)| *each == name);
             found.map(|(_, value)| (*value).to_owned())
         })
     }
 
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+
     #[test]
     fn spans_are_exported_where_a_collector_is_named() {
-        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
         for (variables, expected) in [
             (&[][..], false),
-            (&[endpoint], true),
+            (&[("OTEL_TRACES_EXPORTER", "otlp")], false),
+            (&[ENDPOINT], true),
             (
                 &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/x")],
                 true,
             ),
-            (&[endpoint, ("OTEL_SDK_DISABLED", "TRUE")], false),
-            (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], false),
-            (&[endpoint, ("OTEL_TRACES_EXPORTER", "otlp")], true),
+            (&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")], false),
+            (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")], false),
+            (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "otlp")], true),
             (
-                &[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+                &[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
                 true,
             ),
         ] {
-            assert_eq!(wanted(variables).unwrap(), expected, "{variables:?}");
+            assert_eq!(
+                wanted(&SPANS, variables).unwrap(),
+                expected,
+                "{variables:?}"
+            );
         }
         for variable in [
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ] {
-            assert!(wanted(&[endpoint, variable]).is_err(), "{variable:?}");
+            let refused = wanted(&SPANS, &[ENDPOINT, variable]).unwrap_err();
+            assert!(refused.to_string().starts_with(variable.0), "{refused}");
+        }
+    }
+
+    #[test]
+    fn lines_are_exported_where_that_is_asked_for() {
+        let asked = ("OTEL_LOGS_EXPORTER", "otlp");
+        let own = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://c/x");
+        for (variables, expected) in [
+            (&[][..], false),
+            (&[ENDPOINT], false),
+            (&[own], false),
+            (&[asked], false),
+            (&[ENDPOINT, asked], true),
+            (&[own, asked], true),
+            (&[own, asked, ("OTEL_SDK_DISABLED", "true")], false),
+            (&[ENDPOINT, ("OTEL_LOGS_EXPORTER", "none")], false),
+        ] {
+            assert_eq!(
+                wanted(&RECORDS, variables).unwrap(),
+                expected,
+                "{variables:?}"
+            );
+        }
+        for variable in [
+            ("OTEL_LOGS_EXPORTER", "console"),
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc"),
+        ] {
+            let refused = wanted(&RECORDS, &[variable, asked, ENDPOINT]).unwrap_err();
+            assert!(refused.to_string().starts_with(variable.0), "{refused}");
         }
     }
 }

@@ -18,6 +18,7 @@ mod storm;
 mod faults;
 mod documented;
 mod one_trace;
+mod exported_lines;
 mod kill_switch;
 mod checklist;
 

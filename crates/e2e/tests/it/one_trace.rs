@@ -25,7 +25,7 @@ async fn an_upload_is_followed_through_queue_and_worker_to_the_push() -> Result<
     // From here on entries are pushed as they are logged.
     phone.invoke("Resume", serde_json::json!([0])).await?;
 
-    let id = upload(&system).await?;
+    let id = upload(&system, TRACE).await?;
     phone
         .wait_for(PATIENCE, |told| told.is_about(COMPLETED, id))
         .await?;
@@ -64,13 +64,14 @@ async fn an_upload_is_followed_through_queue_and_worker_to_the_push() -> Result<
     Ok(())
 }
 
-async fn upload(system: &System) -> Result<i64> {
+/// Uploads a photo within a trace; gives the analysis.
+pub(crate) async fn upload(system: &System, trace: &str) -> Result<i64> {
     let part = reqwest::multipart::Part::bytes(photo::small(1)).file_name("photo.jpg");
     let form = reqwest::multipart::Form::new().part("image", part);
     let sent = system
         .api(OWNER)
         .request(Method::POST, "/api/v1/plantanalyses/analyze-async")
-        .header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"))
+        .header("traceparent", format!("00-{trace}-b7ad6b7169203331-01"))
         .multipart(form)
         .send();
     let accepted: serde_json::Value = sent.await?.error_for_status()?.json().await?;
