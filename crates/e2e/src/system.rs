@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tempfile::TempDir;
 
 use crate::{
-    Api, Balancer, binaries,
+    Api, Balancer, SmallDisk, binaries,
     ports::free_port,
     process::{Process, Program, tail},
     service::Service,
@@ -173,6 +173,15 @@ impl System {
     #[must_use]
     pub fn api(&self, user: i64) -> Api {
         Api::new(self.url(), self.issuer.token(user))
+    }
+
+    /// Lets the first hub run on this disk, from its next start on: its data
+    /// is there then.
+    pub fn put_hub_on(&mut self, disk: &SmallDisk) -> Result<()> {
+        let hub = &mut self.hubs[0];
+        hub.program.path = disk.script_of(&hub.program.path, self.folder.path())?;
+        hub.set("DATA_DIR", Some(&disk.folder().display().to_string()));
+        Ok(())
     }
 
     /// Starts the first hub (again), on the same port and data.

@@ -136,6 +136,7 @@ pub async fn run(
             stops.background.clone(),
         ),
     );
+    settle_pictures(&mut tasks, &state, &stops);
     if let Some(queue) = &queue {
         queue.spawn(&mut tasks, &store, &stops.background);
     }
@@ -313,6 +314,7 @@ async fn build(
         config,
         store,
         images,
+        in_doubt: Arc::default(),
         delivery,
         links,
     });
@@ -370,6 +372,14 @@ fn follow_switches(tasks: &mut Tasks, state: &AppState, hub: &signalr::HubServer
     if let Some(sources) = state.config.sources.clone() {
         tasks.spawn("settings", reload_on_hangup(switches, sources, stop));
     }
+}
+
+/// Starts what finds out which pictures nothing names.
+fn settle_pictures(tasks: &mut Tasks, state: &AppState, stops: &Stops) {
+    let (in_doubt, stop) = (Arc::clone(&state.in_doubt), stops.background.clone());
+    let (store, images) = (state.store.clone(), state.images.clone());
+    let settle = async move { in_doubt.settle(store, images, stop).await };
+    tasks.spawn("pictures in doubt", settle);
 }
 
 /// Starts what makes this hub one of several.

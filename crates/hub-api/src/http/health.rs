@@ -150,6 +150,12 @@ impl Health {
                     (HealthStatus::Unhealthy, "The writer has ended")
                 } else if health.queued_writes > MANY_WAITING_WRITES {
                     (HealthStatus::Degraded, "Many writes are waiting")
+                } else if health.refuses_writes {
+                    // What reads, and what clients are sent, goes on.
+                    (
+                        HealthStatus::Degraded,
+                        "The database answers and refuses to write",
+                    )
                 } else {
                     (HealthStatus::Healthy, "The database answers")
                 };

@@ -7,9 +7,18 @@ use tokio::sync::Semaphore;
 
 use super::{Scrape, finishing::Finishing, health::Health, internal::guard::Guard, memory::Memory};
 use crate::{
-    auth::Entrance, config::Config, delivery::Delivery, hub::operations::Operations,
-    images::ImageStore, jobs::ReadyJobs, lifecycle::Shutdown, limits::UserLimits, links::Links,
-    metrics::Metrics, store::Store, switches::Switches,
+    auth::Entrance,
+    config::Config,
+    delivery::Delivery,
+    hub::operations::Operations,
+    images::{ImageStore, InDoubt},
+    jobs::ReadyJobs,
+    lifecycle::Shutdown,
+    limits::UserLimits,
+    links::Links,
+    metrics::Metrics,
+    store::Store,
+    switches::Switches,
 };
 
 /// The state of the hub's HTTP side. A clone copies one pointer: axum makes
@@ -23,6 +32,7 @@ pub struct AppParts {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Store,
     pub(crate) images: ImageStore,
+    pub(crate) in_doubt: Arc<InDoubt>,
     pub(crate) delivery: Delivery,
     pub(crate) entrance: Arc<Entrance>,
     pub(crate) links: Links,

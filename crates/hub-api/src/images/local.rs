@@ -70,8 +70,12 @@ impl LocalImages {
         let Some((path, _)) = self.path_of(key) else {
             return;
         };
-        if let Err(error) = tokio::fs::remove_file(path).await {
-            tracing::warn!(image.key = key, %error, "an image could not be removed");
+        match tokio::fs::remove_file(path).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(image.key = key, %error, "an image could not be removed");
+            }
         }
     }
 
@@ -79,8 +83,10 @@ impl LocalImages {
         let dir = Arc::clone(&self.dir);
         blocking(move || {
             let path = dir.join(format!("{}.probe", key::random_name()?));
-            fs::write(&path, b"probe")?;
-            fs::remove_file(&path)
+            let written = fs::write(&path, b"probe");
+            // On a full disk it is there, and empty.
+            let removed = fs::remove_file(&path);
+            written.and(removed)
         })
         .await
     }
@@ -105,7 +111,8 @@ impl LocalImages {
             sync_folder(&folder)
         });
         if let Err(error) = written {
-            let _ = fs::remove_file(&beside);
+            // One of the two is there. Nobody is told of it, so nothing names it.
+            let _ = (fs::remove_file(&beside), fs::remove_file(&place));
             return Err(error);
         }
         Ok(key)

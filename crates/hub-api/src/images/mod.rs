@@ -5,12 +5,14 @@ pub mod inspect;
 mod key;
 mod local;
 mod s3;
+mod in_doubt;
 
 use std::{io, path::PathBuf};
 
 use axum::body::Body;
 use bytes::Bytes;
 
+pub(crate) use in_doubt::InDoubt;
 pub use inspect::{Inspected, MediaType, Rejection, inspect};
 pub use local::LocalImages;
 pub use s3::{S3Images, S3Settings};

@@ -120,6 +120,15 @@ pub struct Pictures {
     pub overlay_key: Option<String>,
 }
 
+/// Whose picture one would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PictureOf {
+    /// The photo of one of this user's analyses.
+    User(UserId),
+    /// The overlay of this analysis.
+    Analysis(i64),
+}
+
 /// What became of an overlay picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OverlaySet {

@@ -194,3 +194,27 @@ fn is_passing_sqlite_code(code: &str) -> bool {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_a_locked_file_and_a_server_that_only_reads_pass() {
+        // could not extend file, out of memory, too many connections, read-only
+        for code in ["53100", "53200", "53300", "25006"] {
+            assert!(is_passing_postgres_code(code), "{code}");
+        }
+        for code in ["22P02", "23502", "42P01"] {
+            assert!(!is_passing_postgres_code(code), "{code}");
+        }
+        // SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE, SQLITE_READONLY, SQLITE_BUSY
+        for code in ["13", "778", "4874", "8", "5"] {
+            assert!(is_passing_sqlite_code(code), "{code}");
+        }
+        // SQLITE_ERROR, SQLITE_CORRUPT, SQLITE_CONSTRAINT_UNIQUE
+        for code in ["1", "11", "2067", "none"] {
+            assert!(!is_passing_sqlite_code(code), "{code}");
+        }
+    }
+}

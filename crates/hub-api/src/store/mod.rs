@@ -23,10 +23,11 @@ use std::{
     task::{Context, Poll},
 };
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -52,8 +53,8 @@ mod read;
 mod standings;
 
 pub use analyses::{
-    AnalysesPage, AnalysisRow, Created, Idempotency, NewAnalysis, OverlaySet, Photo, Pictures,
-    image_path,
+    AnalysesPage, AnalysisRow, Created, Idempotency, NewAnalysis, OverlaySet, Photo, PictureOf,
+    Pictures, image_path,
 };
 pub use announcing::{Announcement, Buried, Claim, Claimed, DeadLetter};
 pub use clock::{Clock, UnixMillis};
@@ -95,6 +96,8 @@ struct Shared {
     receipts: Receipts,
     standings: Standings,
     jobs_changed: watch::Sender<u64>,
+    /// When the database, which answers, last did not write.
+    refused: Mutex<Option<Instant>>,
     /// Told when this hub itself changed the jobs.
     own_jobs_changed: Notify,
     /// The writer takes nothing more once this is cancelled.
@@ -259,6 +262,7 @@ async fn shared(
         receipts: Receipts::default(),
         standings: Standings::default(),
         jobs_changed: watch::Sender::new(0),
+        refused: Mutex::default(),
         own_jobs_changed: Notify::new(),
         closing: CancellationToken::new(),
         ended: CancellationToken::new(),

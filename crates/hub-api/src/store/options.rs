@@ -258,4 +258,7 @@ pub struct StoreHealth {
     pub writer_alive: bool,
     /// Writes that wait for the writer.
     pub queued_writes: usize,
+    /// True while the database answers and has lately refused to write: its
+    /// disk is full, say, or another process keeps it locked.
+    pub refuses_writes: bool,
 }

@@ -8,10 +8,15 @@ use tokio::time::Instant;
 use super::{
     AnalysesPage, AnalysisHistory, AnalysisRow, Append, Beat, Confirmation, Created,
     DeliveriesPage, DeliveryFilter, Expired, Handed, Heartbeat, Lease, NewAnalysis,
-    NewNotification, Outcome, OverlaySet, Page, Pictures, PoolFigures, Purged, QueueStats, Replied,
-    Retention, Retried, Retry, Store, StoreError, StoreHealth, Stream, StreamHead, StreamState,
-    Terminal, UnixMillis, operations, read, writer,
+    NewNotification, Outcome, OverlaySet, Page, PictureOf, Pictures, PoolFigures, Purged,
+    QueueStats, Replied, Retention, Retried, Retry, Store, StoreError, StoreHealth, Stream,
+    StreamHead, StreamState, Terminal, UnixMillis, operations, read, writer,
 };
+
+/// For how long a write that was refused is told. A transaction that finds
+/// nothing to write goes well on a full disk, too, so that the next one which
+/// does is no sign that all is well.
+const LATELY: Duration = Duration::from_secs(15);
 
 impl Store {
     // Analyses
@@ -82,6 +87,19 @@ impl Store {
             analysis_id,
             token,
             overlay_key,
+        })
+        .await
+    }
+
+    /// Whether an analysis has the picture under `key`, once everything that was
+    /// given to this store before has been written or given up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be found out.
+    pub async fn names_picture(&self, of: &PictureOf, key: &str) -> Result<bool, StoreError> {
+        self.submit(operations::NamesPicture {
+            of: of.clone(),
+            key: key.to_owned(),
         })
         .await
     }
@@ -339,6 +357,7 @@ impl Store {
             read: start.elapsed(),
             writer_alive: self.queues.as_ref().is_some_and(|queues| queues.is_open()),
             queued_writes: self.queues.as_ref().map_or(0, |queues| queues.len()),
+            refuses_writes: (*self.shared.refused.lock()).is_some_and(|at| at.elapsed() < LATELY),
         })
     }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::harness::{Hub, photo, read};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is sent, or what was cut, has reached the hub by then. Were it not so,
 /// a test would show less, and fail no sooner.
@@ -65,6 +65,35 @@ async fn no_photo_of_an_upload_that_was_cut_is_left_without_its_analysis() {
     until("each photo has its analysis", async || {
         let list = hub.get_by("42", "/api/v1/plantanalyses").await;
         list["items"].as_array().unwrap().len() == photos(&hub)
+    })
+    .await;
+}
+
+/// The photo is kept, and then nobody knows whether its analysis was written.
+#[tokio::test]
+async fn no_photo_is_left_of_an_upload_that_the_database_did_not_answer() {
+    let mut server = Postgres::start().await.unwrap();
+    let url = server.new_database().await;
+    let hub = Hub::with(&[("DATABASE_URL", &url)]).await;
+    hub.uploaded("42").await;
+    let upload = || {
+        let upload = hub.upload("42", photo(ImageFormat::Jpeg));
+        upload.header("Idempotency-Key", "one").send()
+    };
+    server.process.freeze().await.unwrap();
+    let refused = upload().await.unwrap();
+    assert!(refused.headers().contains_key("retry-after"));
+    read(refused, 503).await;
+    assert_eq!(photos(&hub), 2, "it may be needed");
+    server.process.thaw().await.unwrap();
+    until("the upload is accepted", async || {
+        upload().await.unwrap().status() == 202
+    })
+    .await;
+    until("each photo has its analysis", async || {
+        let list = hub.get_by("42", "/api/v1/plantanalyses").await;
+        assert_eq!(list["items"].as_array().unwrap().len(), 2);
+        photos(&hub) == 2
     })
     .await;
 }

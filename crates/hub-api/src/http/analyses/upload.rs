@@ -21,7 +21,7 @@ use crate::{
     auth::Caller,
     hex::hex,
     http::{ApiError, AppState, params, problem::Kind},
-    store::{Created, Idempotency, NewAnalysis, Photo, StoreError},
+    store::{Created, Idempotency, NewAnalysis, Photo, PictureOf, StoreError},
 };
 
 /// Upload a photo
@@ -90,6 +90,7 @@ async fn accept(
 ) -> Result<Created, ApiError> {
     let stored = photo::store(&state, upload.source).await?;
     let kept = stored.key().map(str::to_owned);
+    let owner = PictureOf::User(sender.user.clone());
     let created = state
         .store
         .create_analysis(NewAnalysis {
@@ -101,14 +102,12 @@ async fn accept(
             trace_context: sender.trace_context,
         })
         .await;
-    // A photo that became no analysis is not kept; where it may have become
-    // one in spite of the error, it is.
-    let needed = matches!(
-        created,
-        Ok(Created::Created { .. }) | Err(StoreError::TimedOut)
-    );
-    if let (Some(key), false) = (kept, needed) {
-        state.images.remove(&key).await;
+    // A photo that became no analysis is not kept.
+    match (kept, &created) {
+        (None, _) | (_, Ok(Created::Created { .. })) => {}
+        // It may have become one in spite of the error.
+        (Some(key), Err(StoreError::TimedOut)) => state.in_doubt.add(key, owner),
+        (Some(key), _) => state.images.remove(&key).await,
     }
     Ok(created?)
 }

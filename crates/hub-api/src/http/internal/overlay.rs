@@ -20,7 +20,7 @@ use crate::{
         params::Id,
     },
     images::MediaType,
-    store::{OverlaySet, StoreError},
+    store::{OverlaySet, PictureOf, StoreError},
 };
 
 /// Set the overlay picture
@@ -105,7 +105,10 @@ impl Overlay {
             Ok(OverlaySet::Unknown) => (Some(key), Err(ApiError::not_found("analysis"))),
             Ok(OverlaySet::Stale) => (Some(key), Err(stale())),
             // It may have been set in spite of the error: then it is needed.
-            Err(error @ StoreError::TimedOut) => (None, Err(error.into())),
+            Err(error @ StoreError::TimedOut) => {
+                state.in_doubt.add(key, PictureOf::Analysis(self.id));
+                (None, Err(error.into()))
+            }
             Err(error) => (Some(key), Err(error.into())),
         };
         if let Some(picture) = superfluous {

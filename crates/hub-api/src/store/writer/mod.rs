@@ -171,6 +171,9 @@ impl Writer {
         // A full disk or a locked file is no part's fault, and a writer that
         // tried them all would keep every caller waiting.
         let all_the_same = is_all_the_same(&error);
+        if all_the_same && error.is_refusal() {
+            *self.shared.refused.lock() = Some(Instant::now());
+        }
         if all_the_same || batch.parts() == 1 {
             self.give_up(batch, &error);
             return if matches!(error, StoreError::Closed) {

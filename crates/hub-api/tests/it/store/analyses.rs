@@ -1,6 +1,6 @@
 //! Uploads, ownership, paging, pictures.
 
-use hub_api::store::{Append, Created, OverlaySet, Photo, Store, StoreError};
+use hub_api::store::{Append, Created, OverlaySet, Photo, PictureOf, Store, StoreError};
 use shared_dto::{UserId, analysis::AnalysisStatus};
 
 use super::*;
@@ -25,6 +25,28 @@ async fn an_upload_is_an_analysis_with_a_job() {
     );
     assert_eq!(lease.user, UserId::from(42));
     assert!(matches!(&lease.photo, Photo::Stored { key, .. } if key == "photo-42"));
+}
+
+#[tokio::test]
+async fn it_is_known_which_pictures_are_those_of_an_analysis() {
+    let db = open().await;
+    let id = db.upload(42).await;
+    let lease = db.lease().await;
+    let set = db.store.set_overlay(id, lease.token, "overlay".into());
+    assert_eq!(set.await.unwrap(), OverlaySet::Set { replaced: None });
+    let user = |user: i64| PictureOf::User(UserId::from(user));
+    for (of, key, named) in [
+        (user(42), "photo-42", true),
+        (user(42), "photo-43", false),
+        (user(43), "photo-42", false),
+        (user(42), "overlay", false),
+        (PictureOf::Analysis(id), "overlay", true),
+        (PictureOf::Analysis(id), "photo-42", false),
+        (PictureOf::Analysis(id + 1), "overlay", false),
+    ] {
+        let answer = db.store.names_picture(&of, key).await.unwrap();
+        assert_eq!(answer, named, "{of:?} {key}");
+    }
 }
 
 #[tokio::test]

@@ -248,6 +248,35 @@ async fn a_server_that_only_reads_is_told_as_passing() {
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
 }
 
+/// The server's own answer when a table cannot grow, raised at each insert.
+#[tokio::test]
+async fn a_server_whose_disk_is_full_is_told_as_passing() {
+    let db = open().await;
+    db.append(plain(1, "E")).await;
+    assert!(!db.store.health().await.unwrap().refuses_writes);
+    db.sabotage(
+        "",
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT ON log EXECUTE FUNCTION full_disk();
+         CREATE TRIGGER full_disk BEFORE INSERT ON analyses EXECUTE FUNCTION full_disk()",
+    )
+    .await;
+    let append = db.store.append(plain(1, "E")).await.unwrap_err();
+    let upload = db.store.create_analysis(upload_of(1)).await.unwrap_err();
+    for refused in [append, upload] {
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    }
+    assert!(db.store.health().await.unwrap().refuses_writes);
+    db.sabotage(
+        "",
+        "DROP TRIGGER full_disk ON log; DROP TRIGGER full_disk ON analyses",
+    )
+    .await;
+    assert_eq!(appended(db.append(plain(1, "E")).await).sequence, 2);
+    db.upload(1).await;
+}
+
 #[tokio::test]
 async fn a_password_is_in_no_error() {
     let location = Location::parse("postgres://hub:s3cr3t-word@127.0.0.1:1/tendril").unwrap();
