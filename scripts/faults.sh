@@ -11,6 +11,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 need_rust
 need_node
 need_servers
+python_packages "$ROOT/crates/private-services/moto"
 npm_packages "$ROOT/crates/e2e/clients"
 cd "$ROOT"
 

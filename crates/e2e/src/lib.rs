@@ -28,7 +28,7 @@ pub use chaos_proxy::ChaosProxy;
 pub use clients::{Client, Clients, ConnectionOptions};
 pub use collector::{CollectedLine, CollectedSpan, Collector};
 pub use service::Service;
-pub use set::{Parts, Set};
+pub use set::{Bucket, Parts, Set};
 pub use small_disk::SmallDisk;
 pub use system::{System, SystemOptions};
 pub use webhook::Webhook;

@@ -2,14 +2,14 @@
 //! production adds by configuration.
 
 use anyhow::{Result, bail};
-use private_services::{Postgres, RabbitMq, Redis};
+use private_services::{Postgres, RabbitMq, Redis, S3};
 
 /// Which parts a system under test has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Set {
     /// SQLite, leases over the internal link, one node.
     Embedded,
-    /// PostgreSQL, RabbitMQ, Redis.
+    /// PostgreSQL, RabbitMQ, Redis, images in a bucket.
     Production,
 }
 
@@ -42,24 +42,48 @@ pub struct Parts {
     pub broker: Option<String>,
     /// `REDIS_URL`.
     pub redis: Option<String>,
+    /// Where pictures are kept.
+    pub images: Option<Bucket>,
+}
+
+/// A bucket of an S3-compatible store that takes any key.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// `S3__Endpoint`.
+    pub endpoint: String,
+    /// `S3__Bucket`.
+    pub name: String,
+}
+
+impl Bucket {
+    /// A new one.
+    pub async fn of(store: &S3) -> Result<Self, private_services::Error> {
+        Ok(Self {
+            endpoint: store.endpoint(),
+            name: store.new_bucket().await?,
+        })
+    }
 }
 
 impl Parts {
-    /// An empty database and virtual host of the servers that this process
-    /// shares, as far as the set has them.
-    pub async fn shared(set: Set) -> Self {
+    /// An empty database, virtual host and bucket of the servers that this
+    /// process shares, as far as the set has them.
+    pub async fn shared(set: Set) -> Result<Self> {
         if set == Set::Embedded {
-            return Self::default();
+            return Ok(Self::default());
         }
         let database = async { Postgres::shared().await.new_database().await };
         let broker = async { RabbitMq::shared().await.new_vhost().await };
         let redis = async { Redis::shared().await.url() };
-        let (database, broker, redis) = tokio::join!(database, broker, redis);
-        Self {
+        let images = async { Bucket::of(S3::shared().await).await };
+        let (database, broker, redis, images) = tokio::join!(database, broker, redis, images);
+        let images = images?;
+        Ok(Self {
             database: PRODUCTION.database.then_some(database),
             broker: PRODUCTION.broker.then_some(broker),
             redis: PRODUCTION.redis.then_some(redis),
-        }
+            images: PRODUCTION.images.then_some(images),
+        })
     }
 
     /// The hub's settings for them.
@@ -75,6 +99,12 @@ impl Parts {
             // Systems that share a Redis must differ in it.
             let prefix = format!("test-{:x}:", rand::random::<u64>());
             settings.push(("Redis__ChannelPrefix", prefix));
+        }
+        if let Some(Bucket { endpoint, name }) = &self.images {
+            settings.push(("S3__Endpoint", endpoint.clone()));
+            settings.push(("S3__Bucket", name.clone()));
+            settings.push(("S3__AccessKey", "tests".to_owned()));
+            settings.push(("S3__SecretKey", "a secret of the tests".to_owned()));
         }
         settings
     }
@@ -92,10 +122,12 @@ pub(crate) struct Supported {
     pub(crate) database: bool,
     pub(crate) broker: bool,
     pub(crate) redis: bool,
+    pub(crate) images: bool,
 }
 
 pub(crate) const PRODUCTION: Supported = Supported {
     database: true,
     broker: true,
     redis: true,
+    images: true,
 };

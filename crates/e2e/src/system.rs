@@ -67,7 +67,7 @@ impl System {
     pub async fn prepare(options: SystemOptions) -> Result<Self> {
         let parts = match options.parts {
             Some(parts) => parts,
-            None => Parts::shared(Set::from_environment()?).await,
+            None => Parts::shared(Set::from_environment()?).await?,
         };
         let folder = tempfile::Builder::new().prefix("tendril-e2e-").tempdir()?;
         let hub_ports = free_ports(options.hubs)?;

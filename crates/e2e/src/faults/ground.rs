@@ -4,10 +4,12 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
-use private_services::{Postgres, RabbitMq, Redis};
+use private_services::{Postgres, RabbitMq, Redis, S3};
 
 use super::{Plan, analyser::Analyser, fault::Target};
-use crate::{Api, ChaosProxy, Parts, Set, System, SystemOptions, set::PRODUCTION, token::Issuer};
+use crate::{
+    Api, Bucket, ChaosProxy, Parts, Set, System, SystemOptions, set::PRODUCTION, token::Issuer,
+};
 
 /// Two, so that what a frozen one holds can be taken over while it is frozen.
 const WORKERS: usize = 2;
@@ -19,6 +21,8 @@ pub(super) struct Ground {
     pub(super) postgres: Option<Server<Postgres>>,
     pub(super) rabbitmq: Option<Server<RabbitMq>>,
     pub(super) redis: Option<Server<Redis>>,
+    /// The pictures are in its memory, so that no fault strikes it.
+    images: Option<S3>,
     /// Between the clients and the hub.
     pub(super) clients: ChaosProxy,
     /// Between the workers and the hub.
@@ -66,11 +70,17 @@ impl Access {
 impl Ground {
     pub(super) async fn start(plan: &Plan) -> Result<Self> {
         let on = |part: bool| plan.set == Set::Production && part;
-        let (postgres, rabbitmq, redis) = tokio::join!(
+        let (postgres, rabbitmq, redis, images) = tokio::join!(
             async { if_wanted(on(PRODUCTION.database), Postgres::start()).await },
             async { if_wanted(on(PRODUCTION.broker), RabbitMq::start()).await },
             async { if_wanted(on(PRODUCTION.redis), Redis::start()).await },
+            async { if_wanted(on(PRODUCTION.images), S3::start()).await },
         );
+        let images = images?;
+        let bucket = match &images {
+            Some(store) => Some(Bucket::of(store).await?),
+            None => None,
+        };
         let postgres = behind_network(postgres?, Postgres::port).await?;
         let rabbitmq = behind_network(rabbitmq?, RabbitMq::port).await?;
         let redis = behind_network(redis?, Redis::port).await?;
@@ -82,6 +92,7 @@ impl Ground {
                 .as_ref()
                 .map(|it| it.server.url_at(it.network.port())),
             redis: redis.as_ref().map(|it| it.server.url_at(it.network.port())),
+            images: bucket,
         };
         let analyser = Analyser::start(plan.seed).await?;
         let mut system = System::prepare(options(parts)).await?;
@@ -102,6 +113,7 @@ impl Ground {
             postgres,
             rabbitmq,
             redis,
+            images,
         })
     }
 
@@ -139,6 +151,7 @@ impl Ground {
             self.postgres.as_ref().map(|it| it.server.process.log()),
             self.rabbitmq.as_ref().map(|it| it.server.process.log()),
             self.redis.as_ref().map(|it| it.server.process.log()),
+            self.images.as_ref().map(|it| it.process.log()),
         ];
         let servers = servers.map(Option::unwrap_or_default).join("\n");
         Ok(std::fs::write(folder.join("servers.log"), servers)?)

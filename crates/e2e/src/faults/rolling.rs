@@ -104,8 +104,8 @@ fn options(postgres: &Postgres, redis: &Redis) -> SystemOptions {
     SystemOptions {
         parts: Some(Parts {
             database: Some(postgres.url("postgres")),
-            broker: None,
             redis: Some(redis.url()),
+            ..Parts::default()
         }),
         hubs: HUBS,
         quiet: true,

@@ -1,7 +1,7 @@
 //! One photo in, one notification out: on each device of its owner, on nobody else's.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Clients, ConnectionOptions, System, log_check, photo};
+use e2e::{Clients, ConnectionOptions, Set, System, log_check, photo};
 use serde_json::json;
 use shared_dto::analysis::AnalysisStatus;
 
@@ -104,6 +104,11 @@ async fn one_photo_two_devices(
     ensure!(
         reqwest::get(&overlay).await?.status().is_success(),
         "{overlay} does not open"
+    );
+    let in_folder = system.folder().join("data/images").exists();
+    ensure!(
+        in_folder == (Set::from_environment()? == Set::Embedded),
+        "pictures are in the hub's folder, or in the bucket of the production parts"
     );
     log_check::check_log(&system.api(OWNER).whole_log().await?, &[id])
 }
