@@ -9,6 +9,21 @@ use crate::{
     webhook::{Deed, GOOD},
 };
 
+/// Its first question for jobs is open for as long as none comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_waits_for_its_first_job_is_well() {
+    let url = RabbitMq::shared().await.new_vhost().await;
+    let (hub, webhook) = (Hub::start().await, Webhook::start([]).await);
+    let worker = worker(&hub, &url, &webhook, &[]).await;
+    let told = until("a worker that is well", async || {
+        let report = report(&worker).await;
+        (report["status"] == "Healthy").then_some(report)
+    })
+    .await;
+    let answered = &told["checks"]["leaseLoop"]["data"]["secondsSinceLastSuccess"];
+    assert!(answered.is_null(), "it was well only then: {told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_is_claimed_analysed_reported_and_settled() {
     let url = RabbitMq::shared().await.new_vhost().await;

@@ -38,12 +38,16 @@ async fn worker(hub: &Hub, url: &str, webhook: &Webhook, more: &[(&str, &str)]) 
     worker
 }
 
-/// The consumer's check in the worker's health.
-async fn consumer(worker: &Worker) -> Value {
+/// What the worker says of its health.
+async fn report(worker: &Worker) -> Value {
     let url = format!("http://127.0.0.1:{}/health", worker.port);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let report: Value = client.get(url).send().await.unwrap().json().await.unwrap();
-    report["checks"]["consumer"].clone()
+    client.get(url).send().await.unwrap().json().await.unwrap()
+}
+
+/// The consumer's check in it.
+async fn consumer(worker: &Worker) -> Value {
+    report(worker).await["checks"]["consumer"].clone()
 }
 
 async fn until_consumer(worker: &Worker, status: &str) -> Value {
