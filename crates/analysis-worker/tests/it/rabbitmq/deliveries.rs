@@ -59,12 +59,17 @@ async fn the_same_message_five_times_is_one_call_to_n8n() {
     }
     hub.notified(1).await;
     until("five claims", async || {
-        (hub.claims(1).len() == 5).then_some(())
+        (hub.claims(1).len() >= 5).then_some(())
     })
     .await;
     first.leave().await;
+    // A claim that it had no answer to yet was given back: the other has it, and
+    // is done with it, before this job.
+    hub.claimable(2, photos::leaf());
+    announce(&client, 2).await;
+    hub.notified(2).await;
     assert_settled(&client, second).await;
-    assert_eq!(webhook.received().len(), 1);
+    assert_eq!(webhook.received().len(), 2, "one for each job");
     assert_eq!(results_of(&hub, 1), 1);
 }
 
