@@ -27,11 +27,7 @@ const RESULTS_DEAD: &str = "plant-analysis-results.dead-letter";
 /// Starts a worker that analyses by `webhook` and has a consumer at `url`.
 async fn worker(hub: &Hub, url: &str, webhook: &Webhook, more: &[(&str, &str)]) -> Worker {
     let webhook = webhook.url();
-    let mut settings = vec![
-        ("RABBITMQ_URL", url),
-        ("RabbitMq__Heartbeat", "1"),
-        ("N8N__WebhookUrl", webhook.as_str()),
-    ];
+    let mut settings = vec![("RABBITMQ_URL", url), ("N8N__WebhookUrl", webhook.as_str())];
     settings.extend(more);
     let worker = Worker::start(hub, &settings).await;
     until_consumer(&worker, "Healthy").await;
