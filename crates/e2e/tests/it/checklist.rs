@@ -1,10 +1,15 @@
 //! `hub-api check` and `analysis-worker check` beside a running system: nothing
 //! fails while it is well, and each fault is named.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use e2e::{System, process::Program};
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
 
 /// Nothing listens there.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -44,10 +49,28 @@ fn outcome<'a>(report: &'a Value, name: &str) -> Result<&'a str> {
     item["outcome"].as_str().context("an outcome")
 }
 
+/// A hub that has just started serves, and may still be connecting to its broker.
+async fn until_it_is_well(url: &str) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let health = reqwest::get(format!("{url}/health")).await?;
+        let health: Value = health.json().await?;
+        if health["status"] == "Healthy" {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < until,
+            "it does not become well: {health:#}"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn nothing_fails_while_the_system_is_well() -> Result<()> {
     let system = System::start_default().await?;
     let url = system.url();
+    until_it_is_well(&url).await?;
     let hub = check(system.hub_program(), &["--url", &url], &[]).await?;
     let worker_port = system.worker_port();
     let worker_url = format!("http://127.0.0.1:{worker_port}");
