@@ -44,7 +44,7 @@ const ASSUMPTIONS: &[Assumption] = &[
     assume("progress", 6000.0, "progress messages a second, not logged"),
     assume(
         "user_memory",
-        3400.0,
+        3260.0,
         "bytes of a hub's memory a connection (measured)",
     ),
     assume(
@@ -59,13 +59,13 @@ const ASSUMPTIONS: &[Assumption] = &[
     ),
     assume(
         "open_cpu",
-        270.0,
-        "us of CPU to open a connection (measured, on a busy machine)",
+        133.0,
+        "us of CPU to open a connection (measured)",
     ),
     assume(
         "logged_cpu",
-        340.0,
-        "us of CPU to log and deliver a notification (measured, on a busy machine)",
+        406.0,
+        "us of CPU to log and deliver a notification (measured, PostgreSQL)",
     ),
     assume(
         "heard_cpu",
@@ -74,8 +74,8 @@ const ASSUMPTIONS: &[Assumption] = &[
     ),
     assume(
         "progress_cpu",
-        150.0,
-        "us of CPU to deliver a progress message (assumed)",
+        167.0,
+        "us of CPU to deliver a progress message (measured)",
     ),
     assume(
         "group",
