@@ -18,16 +18,22 @@ npm_packages "$ROOT/scripts/demo"
 python_packages "$ROOT/crates/signalr/tests/clients/python"
 cd "$ROOT"
 
+# The whole workspace is named for one target of it, so that the features of
+# third-party crates are those of all tests, and none of them is built twice.
+stories() { cargo test --locked --workspace --test stories -- "$@"; }
+
 # The stories on PostgreSQL, RabbitMQ and Redis. `make run` has the embedded
 # parts whatever is set here.
 if [ "${TENDRIL_SET:-embedded}" = production ]; then
     say "End-to-end tests on the production parts"
-    exec cargo test --locked -p e2e --test it -- --test-threads 4 --skip make_run:: "$@"
+    stories --test-threads 4 --skip make_run:: "$@"
+    exit
 fi
 
 if [ $# -gt 0 ]; then
     say "End-to-end tests named $*"
-    exec cargo test --locked -p e2e --test it -- --test-threads 4 "$@"
+    stories --test-threads 4 "$@"
+    exit
 fi
 
 # One build for all: it makes the binaries that the end-to-end tests run, too.
@@ -44,4 +50,4 @@ RUST_TEST_THREADS=4 cargo test --locked --workspace --no-fail-fast
 say "The pages in Chromium, and the TypeScript client"
 npm test --silent --prefix crates/web-client
 say "End-to-end tests on the production parts"
-TENDRIL_SET=production RUST_TEST_THREADS=4 cargo test --locked -p e2e --test it -- --skip make_run::
+TENDRIL_SET=production stories --test-threads 4 --skip make_run::

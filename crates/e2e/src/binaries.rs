@@ -11,7 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 
 /// The folder with `hub-api` and `analysis-worker`: `TENDRIL_BIN_DIR` where it
 /// is set. Else they are built once, in the profile that this process was built
-/// in, so that a test never runs yesterday's hub.
+/// in, so that a test never runs yesterday's hub; with the whole workspace, so
+/// that the features of third-party crates are those of its tests, and none is
+/// built twice.
 pub fn binary(name: &str) -> Result<PathBuf> {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let folder = FOLDER
@@ -35,8 +37,7 @@ fn find_folder() -> Result<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
     build
         .current_dir(workspace_root())
-        .args(["build", "--quiet", "--bins"]);
-    build.args(["-p", "hub-api", "-p", "analysis-worker"]);
+        .args(["build", "--quiet", "--workspace", "--bins"]);
     if folder.ends_with("release") {
         build.arg("--release");
     }
