@@ -2,10 +2,10 @@
 //!
 //! The log is the truth; this module makes each connection follow it. It owns
 //! the state of a connection as a reader of its user's log (`reader`), the
-//! reading of what a connection lacks (`unresumed`, `catch_up`), the form in which entries
-//! are sent (`payload`, `send`; `unlogged` for what is no entry), and the
-//! confirmation of what arrived. What other hubs write is read from the log
-//! (`elsewhere`). It never writes an entry, and knows nothing of HTTP.
+//! reading of what a connection lacks (`unresumed`, `catch_up`), the form in
+//! which entries are sent (`payload`, `send`; `unlogged` for what is no entry),
+//! and the confirmation of what arrived. What other hubs write is read from the
+//! log (`elsewhere`). It never writes an entry, and knows nothing of HTTP.
 //!
 //! Invariants:
 //! - A connection gets the entries of one contiguous range of the log, in

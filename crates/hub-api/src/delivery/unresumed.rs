@@ -79,9 +79,12 @@ impl Delivery {
                 () = stop.cancelled() => return Ok(()),
                 due = self.shared.unresumed.due() => {
                     let delivery = self.clone();
-                    // A client that reads slowly keeps none of the next ones.
+                    // A client that reads slowly keeps neither the next ones
+                    // waiting nor the connections of those beside it.
                     under_way.spawn(async move {
-                        let begin = due.iter().map(|context| delivery.begin_unresumed(context));
+                        let begin = due.into_iter().map(async |context| {
+                            delivery.begin_unresumed(&context).await;
+                        });
                         join_all(begin).await;
                     });
                 }

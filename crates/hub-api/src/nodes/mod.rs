@@ -3,8 +3,9 @@
 //! Owns the hub's connection to Redis, the hints that the log has grown
 //! (`hints`), the search for what no hint told (`sweep`), questions to the
 //! other nodes (`questions`), how many connections a user has on all of them
-//! (`presence`), and what each tells to operators (`totals`). It never carries an entry of the log: the log is the
-//! truth, and whoever hears of an entry reads it there.
+//! (`presence`), and what each tells to operators (`totals`). It never carries
+//! an entry of the log: the log is the truth, and whoever hears of an entry
+//! reads it there.
 //!
 //! Everything here is bounded in time and number, and nothing of it is needed
 //! to serve the clients of this node.
