@@ -21,6 +21,7 @@ use super::{
     Socket,
     activity::{Activity, Overdue, Patience, Tracked},
     arriving,
+    repoll::Repoll,
 };
 
 /// Room for the longest head that proxies in front let through.
@@ -153,7 +154,7 @@ async fn connection(
     let service = service(app, peer, activity.clone());
     let socket = Socket::new(stream, place, activity.clone());
     let served = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
-    let mut served = pin!(served);
+    let mut served = pin!(Repoll::new(served));
     let patience = Patience {
         header: limits.header,
         idle: limits.idle,
@@ -167,7 +168,7 @@ async fn connection(
             if end == Some(Overdue::Header) {
                 return;
             }
-            served.as_mut().graceful_shutdown();
+            served.as_mut().inner().graceful_shutdown();
             activity.idle_from_now();
             let patience = Patience { idle: LONGEST_FAREWELL, ..patience };
             tokio::select! {

@@ -6,6 +6,7 @@ mod connection;
 mod socket;
 mod activity;
 mod arriving;
+mod repoll;
 
 pub use connection::{Limits, Peer, serve};
 pub use listen::{Listeners, listen};
