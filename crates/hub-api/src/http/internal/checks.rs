@@ -72,25 +72,35 @@ pub(crate) fn progress(progress: &Progress, prefix: &str, faults: &mut Faults) {
         stage,
         message,
     } = progress;
-    faults.check(
-        *percent <= 100,
-        &format!("{prefix}percent"),
-        "it is above 100",
-        "0 to 100",
-    );
+    if *percent > 100 {
+        faults.add(&format!("{prefix}percent"), "it is above 100", "0 to 100");
+    }
     for (name, text, longest) in [
         ("stage", stage, LONGEST_STAGE),
         ("message", message, LONGEST_MESSAGE),
     ] {
-        let good = text.chars().count() <= longest && !text.chars().any(char::is_control);
-        let accepted = format!("at most {longest} characters without control characters");
-        faults.check(
-            good,
-            &format!("{prefix}{name}"),
-            "it is too long or not plain",
-            &accepted,
-        );
+        if !is_within(text, longest) || has_control(text) {
+            let accepted = format!("at most {longest} characters without control characters");
+            faults.add(
+                &format!("{prefix}{name}"),
+                "it is too long or not plain",
+                &accepted,
+            );
+        }
     }
+}
+
+/// Whether a text has at most `longest` characters. They are counted where it
+/// has more bytes than that alone.
+pub(super) fn is_within(text: &str, longest: usize) -> bool {
+    text.len() <= longest || text.chars().count() <= longest
+}
+
+/// Whether a text has a control character. Those beyond ASCII are U+0080 to
+/// U+009F: their first byte is 0xC2.
+fn has_control(text: &str) -> bool {
+    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xC2;
+    text.bytes().any(suspect) && text.chars().any(char::is_control)
 }
 
 pub(crate) fn result(result: &AnalysisResult, faults: &mut Faults) {
@@ -163,33 +173,93 @@ pub(crate) fn event(name: &str, field: &str, faults: &mut Faults) {
 
 /// Payloads of events.
 pub(crate) fn payload(value: &Value, field: &str, faults: &mut Faults) {
-    bounded(value, depth(value), has_nul(value), field, faults);
+    bounded(value, Shape::of(value), field, faults);
 }
 
 /// Payloads of notifications: the members of an object.
 pub(crate) fn members(members: &Map<String, Value>, field: &str, faults: &mut Faults) {
-    let nul = members
-        .iter()
-        .any(|(name, value)| name.contains('\0') || has_nul(value));
-    let depth = 1 + members.values().map(depth).max().unwrap_or(0);
-    bounded(members, depth, nul, field, faults);
+    bounded(members, Shape::of_members(members), field, faults);
 }
 
-fn bounded(value: &impl Serialize, depth: usize, has_nul: bool, field: &str, faults: &mut Faults) {
+fn bounded(value: &impl Serialize, shape: Shape, field: &str, faults: &mut Faults) {
     const LONGEST: usize = 64 * 1024;
-    shallow(depth, field, faults);
+    shallow(shape.depth, field, faults);
     faults.check(
-        !has_nul,
+        !shape.has_nul,
         field,
         "it holds the character U+0000",
         "other text",
     );
     faults.check(
-        length(value) <= LONGEST,
+        shape.at_most <= LONGEST || length(value) <= LONGEST,
         field,
         "it is too large",
         "at most 64 KiB",
     );
+}
+
+/// What is to be known of a value, found in one walk.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shape {
+    /// How many objects and arrays are in one another.
+    depth: usize,
+    /// Any text in it holds U+0000 (see [`has_nul`]).
+    has_nul: bool,
+    /// It is no longer than this as JSON.
+    at_most: usize,
+}
+
+impl Shape {
+    fn of(value: &Value) -> Self {
+        // The longest number is a double, as -1.2345678901234567e-308.
+        let longest = |at_most| Self {
+            at_most,
+            ..Self::default()
+        };
+        match value {
+            Value::Null => longest(4),
+            Value::Bool(_) => longest(5),
+            Value::Number(_) => longest(24),
+            Value::String(text) => Self::of_text(text),
+            Value::Array(items) => items.iter().fold(Self::of_empty(), |shape, item| {
+                shape.with(Self::of(item), ",")
+            }),
+            Value::Object(members) => Self::of_members(members),
+        }
+    }
+
+    fn of_members(members: &Map<String, Value>) -> Self {
+        let members = members.iter();
+        members.fold(Self::of_empty(), |shape, (name, value)| {
+            let shape = shape.with(Self::of_text(name), ":");
+            shape.with(Self::of(value), ",")
+        })
+    }
+
+    /// At worst each of its bytes is written as an escape of six.
+    fn of_text(text: &str) -> Self {
+        Self {
+            depth: 0,
+            has_nul: text.contains('\0'),
+            at_most: 2 + 6 * text.len(),
+        }
+    }
+
+    fn of_empty() -> Self {
+        Self {
+            depth: 1,
+            has_nul: false,
+            at_most: 2,
+        }
+    }
+
+    fn with(self, inner: Self, mark: &str) -> Self {
+        Self {
+            depth: self.depth.max(1 + inner.depth),
+            has_nul: self.has_nul | inner.has_nul,
+            at_most: self.at_most + inner.at_most + mark.len(),
+        }
+    }
 }
 
 /// What is nested deeper would be taken and then reach nobody.
@@ -204,15 +274,10 @@ pub(super) fn shallow(depth: usize, field: &str, faults: &mut Faults) {
 
 /// How many objects and arrays are in one another; the reader bounds them.
 pub(super) fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-    }
+    Shape::of(value).depth
 }
 
-/// How long a value is as JSON. Every notification is measured, so the text
-/// itself is not made.
+/// How long a value is as JSON, without making the text.
 fn length(value: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -238,9 +303,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_as_long_as_its_text() {
-        for value in [json!(null), json!({"a": [1, 2.5, "\u{1}ü"]}), json!("")] {
+    fn a_value_is_as_long_as_its_text_and_no_longer_than_its_shape_says() {
+        for value in [
+            json!(null),
+            json!({"a": [1, 2.5, "\u{1}ü"]}),
+            json!(""),
+            json!([true, false, i64::MIN, u64::MAX, -2.2250738585072014e-308]),
+            json!({"\u{1}\u{2}": {"": []}, "\"\\": [[], {}, null]}),
+        ] {
             assert_eq!(length(&value), value.to_string().len());
+            assert!(Shape::of(&value).at_most >= length(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_may_be_too_long_is_measured() {
+        let text = "a".repeat(64 * 1024 - 2);
+        for (value, good) in [(json!(text), true), (json!(format!("{text}b")), false)] {
+            let mut faults = Faults::default();
+            payload(&value, "payload", &mut faults);
+            assert_eq!(faults.into_result().is_ok(), good);
+        }
+    }
+
+    #[test]
+    fn texts_are_counted_in_characters_and_searched_for_all_controls() {
+        assert!(is_within("üü", 2) && !is_within("üüü", 2));
+        for (text, found) in [
+            ("plain", false),
+            ("© £", false),
+            ("a\n", true),
+            ("\u{7f}", true),
+            ("é\u{85}", true),
+        ] {
+            assert_eq!(has_control(text), found, "{text:?}");
         }
     }
 

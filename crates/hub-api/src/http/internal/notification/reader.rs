@@ -20,6 +20,9 @@ use super::{
 const LONGEST_TEXT: usize = 4096;
 const LONGEST_ADDRESS: usize = 2048;
 
+const NO_TEXT: &str = "it is no text, or too long";
+const TEXT: &str = "text of at most 4096 characters";
+
 pub(super) struct Reader {
     pub(super) members: Map<String, Value>,
     pub(super) faults: Faults,
@@ -28,7 +31,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn completed(&mut self, user: &UserId, result: Option<&AnalysisResult>) -> Notice {
-        self.time("completedAt");
+        self.spell_time("completedAt");
         let of = |pick: fn(&AnalysisResult) -> Option<Value>| result.and_then(pick);
         self.text("cropType", of(|r| r.crop_type.clone().map(Value::from)));
         self.text(
@@ -45,7 +48,7 @@ impl Reader {
     }
 
     pub(super) fn failed(&mut self, user: &UserId) -> Notice {
-        self.time("timestamp");
+        self.spell_time("timestamp");
         self.text("cropType", None);
         let fallback = (self.reading == Reading::Deployed).then(|| json!("The analysis failed."));
         self.text("errorMessage", fallback);
@@ -74,25 +77,15 @@ impl Reader {
     pub(super) fn progress(&mut self, user: &UserId) -> Notice {
         let analysis_id = self.analysis_id();
         let timestamp = self.time("timestamp");
-        let percent = self.members.get("percent").cloned().unwrap_or_default();
-        let percent = percent
-            .as_u64()
-            .and_then(|percent| u8::try_from(percent).ok());
+        let percent = self.members.get("percent").and_then(Value::as_u64);
+        let percent = percent.and_then(|percent| u8::try_from(percent).ok());
         self.faults.check(
             percent.is_some(),
             "notification.percent",
             "it is no number",
             "0 to 100",
         );
-        let mut said = |name: &str| {
-            self.text(name, Some(json!("")));
-            self.members
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (stage, message) = (said("stage"), said("message"));
+        let (stage, message) = (self.said("stage"), self.said("message"));
         let progress = Progress {
             percent: percent.unwrap_or(0),
             stage,
@@ -110,6 +103,8 @@ impl Reader {
         error_message: Option<String>,
     ) -> Notice {
         let analysis_id = self.analysis_id();
+        self.members
+            .insert("analysisId".to_owned(), json!(analysis_id));
         self.address("imageUrl", None);
         self.address("deepLink", Some(deep_link(analysis_id)));
         // These two are the hub's to give.
@@ -142,9 +137,19 @@ impl Reader {
             "it is no id",
             accepted,
         );
-        let id = good.unwrap_or(1);
-        self.members.insert("analysisId".to_owned(), json!(id));
-        id
+        good.unwrap_or(1)
+    }
+
+    /// Takes a text out; none where it is missing.
+    fn said(&mut self, name: &str) -> String {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) if checks::is_within(&text, LONGEST_TEXT) => text,
+            Some(_) => {
+                self.wrong(name, NO_TEXT, TEXT);
+                String::new()
+            }
+        }
     }
 
     /// A text, or `fallback` where it is missing.
@@ -155,12 +160,8 @@ impl Reader {
                 self.members
                     .insert(name.to_owned(), fallback.unwrap_or_default());
             }
-            Some(Value::String(text)) if text.chars().count() <= LONGEST_TEXT => {}
-            Some(_) => self.wrong(
-                name,
-                "it is no text, or too long",
-                "text of at most 4096 characters",
-            ),
+            Some(Value::String(text)) if checks::is_within(text, LONGEST_TEXT) => {}
+            Some(_) => self.wrong(name, NO_TEXT, TEXT),
         }
     }
 
@@ -205,18 +206,20 @@ impl Reader {
     /// without an offset; those are UTC.
     fn time(&mut self, name: &str) -> OffsetDateTime {
         let given = self.members.get(name).filter(|given| !given.is_null());
-        let time = match given.map(|given| given.as_str().and_then(parse_time)) {
+        match given.map(|given| given.as_str().and_then(parse_time)) {
             None => OffsetDateTime::now_utc(),
             Some(Some(time)) => time,
             Some(None) => {
                 self.wrong(name, "it is no date", "RFC 3339, e.g. 2026-01-31T12:00:00Z");
-                return OffsetDateTime::now_utc();
+                OffsetDateTime::now_utc()
             }
-        };
-        // Clients parse one spelling.
-        let text = time.format(&Rfc3339).unwrap_or_default();
+        }
+    }
+
+    /// Writes a date as clients parse it, who know one spelling.
+    fn spell_time(&mut self, name: &str) {
+        let text = self.time(name).format(&Rfc3339).unwrap_or_default();
         self.members.insert(name.to_owned(), Value::String(text));
-        time
     }
 
     fn wrong(&mut self, name: &str, detail: &str, accepted: &str) {
