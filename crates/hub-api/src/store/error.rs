@@ -81,14 +81,19 @@ impl StoreError {
         }
     }
 
-    /// True when another hub's transaction was in the way: the same one
-    /// succeeds when it is tried again.
+    /// True when another hub's transaction was in the way, or another process
+    /// wrote to the file: the same one succeeds when it is tried again.
     pub(in crate::store) fn is_contention(&self) -> bool {
-        /// Serialization failure, deadlock, unique violation
+        /// Serialization failure, deadlock
         /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-        const CODES: [&str; 3] = ["40001", "40P01", "23505"];
-        self.postgres_code()
-            .is_some_and(|code| CODES.contains(&code))
+        const CODES: [&str; 2] = ["40001", "40P01"];
+        let another_won = self
+            .database_error()
+            .is_some_and(sqlx::error::DatabaseError::is_unique_violation);
+        another_won
+            || self
+                .postgres_code()
+                .is_some_and(|code| CODES.contains(&code))
     }
 
     /// True when another hub kept what this one waited for: what needs
@@ -98,11 +103,15 @@ impl StoreError {
     }
 
     fn postgres_code(&self) -> Option<&str> {
+        let error = self
+            .database_error()?
+            .try_downcast_ref::<PgDatabaseError>()?;
+        Some(error.code())
+    }
+
+    fn database_error(&self) -> Option<&dyn sqlx::error::DatabaseError> {
         match self {
-            Self::Unavailable(error) | Self::Database(error) => error
-                .as_database_error()
-                .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
-                .map(PgDatabaseError::code),
+            Self::Unavailable(error) | Self::Database(error) => error.as_database_error(),
             _ => None,
         }
     }

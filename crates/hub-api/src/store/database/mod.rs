@@ -5,6 +5,7 @@
 //! `$1` as well; where they differ, [`Sql`] holds both. It decides nothing.
 
 mod rows;
+mod counters;
 mod transaction;
 mod sqlite;
 mod postgres;
@@ -16,6 +17,7 @@ use sqlx::{
     pool::PoolConnection,
 };
 
+pub(in crate::store) use counters::Counters;
 pub(in crate::store) use postgres::{PostgresReader, PostgresWriter, watch_jobs};
 pub(in crate::store) use rows::{Args, Kind, MAX_ROWS, RowsStatement};
 pub use schema::{Schema, schema};

@@ -6,7 +6,7 @@
 //! two of rows and is padded with NULL rows, so that a handful of prepared
 //! statements serves every batch size.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sqlx::{
     Arguments, AssertSqlSafe, Encode, Type, postgres::PgArguments, sqlite::SqliteArguments,
@@ -31,8 +31,9 @@ pub(in crate::store) enum Kind {
 #[derive(Debug)]
 pub(in crate::store) struct RowsStatement {
     columns: &'static [Kind],
-    /// By role and size class.
-    sqlite: [[Arc<str>; CLASSES]; 3],
+    template: &'static str,
+    /// By role and size class, each made when it is first needed.
+    sqlite: [[OnceLock<Arc<str>>; CLASSES]; 4],
     postgres: Arc<str>,
 }
 
@@ -45,6 +46,8 @@ pub(super) enum Role {
     Begin,
     /// It commits the transaction.
     Commit,
+    /// It is the transaction.
+    Whole,
 }
 
 impl RowsStatement {
@@ -52,18 +55,6 @@ impl RowsStatement {
     /// with the columns `column1` and so on. In SQLite all columns of a padding
     /// row are NULL; the statement must skip it.
     pub(in crate::store) fn new(columns: &'static [Kind], template: Sql) -> Self {
-        let row = format!("({})", vec!["?"; columns.len()].join(", "));
-        let sized = |class: usize| {
-            let rows = vec![row.as_str(); 1 << class].join(", ");
-            template
-                .sqlite
-                .replace("{rows}", &format!("(VALUES {rows})"))
-        };
-        let sqlite = [
-            std::array::from_fn(|class| sized(class).into()),
-            std::array::from_fn(|class| format!("BEGIN IMMEDIATE; {}", sized(class)).into()),
-            std::array::from_fn(|class| format!("{}; COMMIT", sized(class)).into()),
-        ];
         let numbered = |make: &dyn Fn(usize, Kind) -> String| {
             let parts = columns.iter().enumerate();
             let parts: Vec<String> = parts.map(|(n, kind)| make(n + 1, *kind)).collect();
@@ -77,17 +68,34 @@ impl RowsStatement {
         let rows = format!("(SELECT * FROM unnest({arrays}) AS given ({names}))");
         Self {
             columns,
-            sqlite,
+            template: template.sqlite,
+            sqlite: Default::default(),
             postgres: template.postgres.replace("{rows}", &rows).into(),
         }
     }
 
-    /// Binds `items`, at most [`MAX_ROWS`] of them, for SQLite. `leading` is
-    /// the argument before them.
+    /// The text for SQLite, with 1 << `class` rows.
+    fn sqlite(&self, role: Role, class: usize) -> Arc<str> {
+        let text = &self.sqlite[role as usize][class];
+        let text = text.get_or_init(|| {
+            let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
+            let rows = vec![row.as_str(); 1 << class].join(", ");
+            let statement = self.template.replace("{rows}", &format!("(VALUES {rows})"));
+            let (begin, commit) = match role {
+                Role::Plain => ("", ""),
+                Role::Begin => ("BEGIN IMMEDIATE; ", ""),
+                Role::Commit => ("", "; COMMIT"),
+                Role::Whole => ("BEGIN IMMEDIATE; ", "; COMMIT"),
+            };
+            format!("{begin}{statement}{commit}").into()
+        });
+        Arc::clone(text)
+    }
+
+    /// Binds `items`, at most [`MAX_ROWS`] of them, for SQLite.
     pub(super) fn bind_sqlite<T>(
         &self,
         role: Role,
-        leading: Option<i64>,
         items: &[T],
         mut bind: impl FnMut(&mut Args, &T),
     ) -> (AssertSqlSafe<Arc<str>>, SqliteArguments) {
@@ -97,10 +105,7 @@ impl RowsStatement {
         );
         let size = items.len().next_power_of_two();
         let mut args = SqliteArguments::default();
-        args.reserve(size * self.columns.len() + 1, 0);
-        if let Some(leading) = leading {
-            add(&mut args, leading);
-        }
+        args.reserve(size * self.columns.len(), 0);
         let mut args = Args(Sink::Sqlite(args));
         for item in items {
             bind(&mut args, item);
@@ -112,16 +117,13 @@ impl RowsStatement {
         let Sink::Sqlite(args) = args.0 else {
             unreachable!("made above");
         };
-        (
-            AssertSqlSafe(Arc::clone(&self.sqlite[role as usize][class])),
-            args,
-        )
+        (AssertSqlSafe(self.sqlite(role, class)), args)
     }
 
     /// The statement for one row in SQLite.
     #[cfg(test)]
-    pub(in crate::store) fn sqlite_text(&self) -> &str {
-        &self.sqlite[Role::Plain as usize][0]
+    pub(in crate::store) fn sqlite_text(&self) -> Arc<str> {
+        self.sqlite(Role::Plain, 0)
     }
 
     /// Binds `items` for PostgreSQL, an array a column. `trailing` is the

@@ -8,7 +8,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Conn, Opened, Readers, Transaction, WriterConnection, step};
+use super::{Conn, Counters, Opened, Readers, Transaction, WriterConnection, step};
 use crate::store::{Clock, StoreError, StoreOptions, UnixMillis, read::make_epoch};
 
 /// WAL pages (of 4 KiB) after which it is folded into the file: large enough
@@ -29,6 +29,7 @@ pub(super) async fn open(options: &StoreOptions, path: &Path) -> Result<Opened, 
     let writer = SqliteWriter {
         conn,
         clock: clock.clone(),
+        counters: Counters::default(),
     };
     Ok(Opened {
         readers,
@@ -53,15 +54,19 @@ pub(super) async fn open_for_reading(
 pub(in crate::store) struct SqliteWriter {
     conn: SqliteConnection,
     clock: Clock,
+    counters: Counters,
 }
 
 impl SqliteWriter {
     pub(super) fn begin(&mut self) -> (Transaction<'_>, UnixMillis) {
         let now = self.clock.now();
-        (Transaction::sqlite(Conn::Sqlite(&mut self.conn)), now)
+        self.counters.keep_small();
+        let conn = Conn::Sqlite(&mut self.conn);
+        (Transaction::sqlite(conn, &mut self.counters), now)
     }
 
     pub(super) async fn roll_back(&mut self) {
+        self.counters.forget();
         // Where BEGIN failed, and on some errors where SQLite rolls back by itself
         // (disk full, I/O), it says here that no transaction is active. Should one
         // be left open all the same, the next BEGIN fails and says so.

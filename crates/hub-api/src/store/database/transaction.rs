@@ -1,11 +1,12 @@
 //! The writer's transaction. In SQLite it is begun by its first statement and
-//! committed by its last: a lone append is two hops to the database's thread,
-//! not five. In PostgreSQL it was begun before, with the question for the time.
+//! committed by its last: a lone append to a stream that is known is one hop to
+//! the database's thread. In PostgreSQL it was begun before, with the question
+//! for the time.
 
 use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{
-    Conn, RowsStatement,
+    Conn, Counters, RowsStatement,
     postgres::Doubt,
     rows::{Args, MAX_ROWS, Role},
 };
@@ -17,16 +18,19 @@ use crate::store::{LoggedEntry, StoreError};
 pub(in crate::store) struct Transaction<'c> {
     conn: Conn<'c>,
     begun: bool,
+    /// SQLite's counters.
+    counters: Option<&'c mut Counters>,
     /// Where it is noted that a commit is under way.
     doubt: Option<&'c mut Doubt>,
 }
 
 impl<'c> Transaction<'c> {
     /// One that begins with its first statement.
-    pub(super) fn sqlite(conn: Conn<'c>) -> Self {
+    pub(super) fn sqlite(conn: Conn<'c>, counters: &'c mut Counters) -> Self {
         Self {
             conn,
             begun: false,
+            counters: Some(counters),
             doubt: None,
         }
     }
@@ -36,6 +40,7 @@ impl<'c> Transaction<'c> {
         Self {
             conn,
             begun: true,
+            counters: None,
             doubt: Some(doubt),
         }
     }
@@ -43,6 +48,11 @@ impl<'c> Transaction<'c> {
     /// True where others write as well, and wait for its row locks.
     pub(in crate::store) fn is_shared(&self) -> bool {
         matches!(self.conn, Conn::Postgres(_))
+    }
+
+    /// The counters, where they are this process's alone.
+    pub(in crate::store) fn counters(&mut self) -> Option<&mut Counters> {
+        self.counters.as_deref_mut()
     }
 
     /// The connection, inside the transaction.
@@ -71,12 +81,12 @@ impl<'c> Transaction<'c> {
         Ok(rows)
     }
 
-    /// Runs the statement over at most [`MAX_ROWS`] items. `extra` is one
-    /// argument more: SQLite's first, PostgreSQL's last.
+    /// Runs the statement over at most [`MAX_ROWS`] items. `trailing` is one
+    /// argument more in PostgreSQL.
     pub(in crate::store) async fn fetch_chunk<T, R>(
         &mut self,
         statement: &RowsStatement,
-        extra: Option<i64>,
+        trailing: Option<i64>,
         items: &[T],
         bind: impl FnMut(&mut Args, &T),
     ) -> Result<Vec<R>, StoreError>
@@ -85,7 +95,7 @@ impl<'c> Transaction<'c> {
     {
         let role = if self.begun { Role::Plain } else { Role::Begin };
         self.begun = true;
-        fetch(self.conn.again(), (statement, role, extra), items, bind).await
+        fetch(self.conn.again(), (statement, role, trailing), items, bind).await
     }
 
     /// Runs the statement over `items`, for its effect.
@@ -101,23 +111,51 @@ impl<'c> Transaction<'c> {
 
     /// Runs the statement over the log's new entries and commits.
     pub(in crate::store) async fn commit_entries(
+        self,
+        statement: &RowsStatement,
+        entries: &[LoggedEntry],
+        bind: impl FnMut(&mut Args, &LoggedEntry) + Copy,
+    ) -> Result<(), StoreError> {
+        match self.conn {
+            Conn::Sqlite(_) => self.commit_to_file(statement, entries, bind).await,
+            Conn::Postgres(_) => self.commit_to_server(statement, entries, bind).await,
+        }
+    }
+
+    async fn commit_to_file(
         mut self,
         statement: &RowsStatement,
         entries: &[LoggedEntry],
         bind: impl FnMut(&mut Args, &LoggedEntry) + Copy,
     ) -> Result<(), StoreError> {
-        let last = entries.len().saturating_sub(1) / MAX_ROWS * MAX_ROWS;
-        let (first, last) = entries.split_at(last);
-        self.execute_rows(statement, first, bind).await?;
-        if let (Conn::Sqlite(conn), true, false) = (&mut self.conn, self.begun, last.is_empty()) {
-            let (sql, args) = statement.bind_sqlite(Role::Commit, None, last, bind);
+        let Conn::Sqlite(conn) = &mut self.conn else {
+            unreachable!("the caller has looked");
+        };
+        let mut chunks = entries.chunks(MAX_ROWS).peekable();
+        while let Some(chunk) = chunks.next() {
+            let role = match (self.begun, chunks.peek().is_none()) {
+                (true, false) => Role::Plain,
+                (false, false) => Role::Begin,
+                (true, true) => Role::Commit,
+                (false, true) => Role::Whole,
+            };
+            self.begun = true;
+            let (sql, args) = statement.bind_sqlite(role, chunk, bind);
             sqlx::query_with(sql, args).execute(&mut **conn).await?;
-            return Ok(());
         }
-        self.execute_rows(statement, last, bind).await?;
-        if !self.begun {
-            return Ok(());
+        if entries.is_empty() && self.begun {
+            control(&mut self.conn, "COMMIT").await?;
         }
+        Ok(())
+    }
+
+    async fn commit_to_server(
+        mut self,
+        statement: &RowsStatement,
+        entries: &[LoggedEntry],
+        bind: impl FnMut(&mut Args, &LoggedEntry) + Copy,
+    ) -> Result<(), StoreError> {
+        self.execute_rows(statement, entries, bind).await?;
         if let Some(doubt) = &mut self.doubt {
             doubt.committing(entries);
         }
@@ -132,7 +170,7 @@ impl<'c> Transaction<'c> {
 /// Runs a statement over at most [`MAX_ROWS`] items.
 async fn fetch<T, R>(
     conn: Conn<'_>,
-    (statement, role, extra): (&RowsStatement, Role, Option<i64>),
+    (statement, role, trailing): (&RowsStatement, Role, Option<i64>),
     items: &[T],
     bind: impl FnMut(&mut Args, &T),
 ) -> Result<Vec<R>, StoreError>
@@ -141,11 +179,11 @@ where
 {
     Ok(match conn {
         Conn::Sqlite(conn) => {
-            let (sql, args) = statement.bind_sqlite(role, extra, items, bind);
+            let (sql, args) = statement.bind_sqlite(role, items, bind);
             sqlx::query_as_with(sql, args).fetch_all(conn).await?
         }
         Conn::Postgres(conn) => {
-            let (sql, args) = statement.bind_postgres(extra, items, bind);
+            let (sql, args) = statement.bind_postgres(trailing, items, bind);
             sqlx::query_as_with(sql, args).fetch_all(conn).await?
         }
     })

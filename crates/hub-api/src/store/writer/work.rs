@@ -4,7 +4,7 @@
 //! timeline lines) is gathered here and written in few statements at the end.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, LazyLock},
 };
 
@@ -63,13 +63,6 @@ pub(in crate::store) struct Place {
     pub(in crate::store) sequence: i64,
 }
 
-/// What the counters gave: the notification ids, and the first sequence of
-/// each stream.
-struct Taken {
-    ids: Vec<i64>,
-    next: HashMap<Stream, i64>,
-}
-
 #[derive(Debug)]
 struct TimelineLine {
     analysis_id: i64,
@@ -80,17 +73,17 @@ struct TimelineLine {
 
 /// Both counters in one hop: rows without a stream are notification ids.
 ///
-/// In PostgreSQL the ids are of a sequence, which makes no hub wait for
-/// another one. The streams' rows are locked in the order of their keys, and
-/// the ids taken behind that: so ids follow the sequence within each stream.
-static ADVANCE: LazyLock<RowsStatement> = LazyLock::new(|| {
+/// In SQLite they are read, where they are not known, and written with the
+/// entries. In PostgreSQL they are advanced: the ids are of a sequence, which
+/// makes no hub wait for another one. The streams' rows are locked in the order
+/// of their keys, and the ids taken behind that: so ids follow the sequence
+/// within each stream.
+static COUNTERS: LazyLock<RowsStatement> = LazyLock::new(|| {
     let template = Sql {
-        sqlite: "UPDATE store SET last_notification = last_notification + ?
-            RETURNING NULL, last_notification;
-            INSERT INTO streams (stream, head)
-            SELECT column1, column2 FROM {rows} WHERE column1 IS NOT NULL
-            ON CONFLICT (stream) DO UPDATE SET head = head + excluded.head
-            RETURNING stream, head",
+        sqlite: "SELECT NULL, last_notification FROM store
+            UNION ALL
+            SELECT s.stream, s.head FROM {rows} v CROSS JOIN streams s
+            WHERE s.stream = v.column1",
         postgres: "WITH advanced AS (
                 INSERT INTO streams AS s (stream, head)
                 SELECT v.column1, v.column2 FROM {rows} v ORDER BY v.column1 COLLATE \"C\"
@@ -103,12 +96,20 @@ static ADVANCE: LazyLock<RowsStatement> = LazyLock::new(|| {
     RowsStatement::new(&[Text, Int], template)
 });
 
+/// In SQLite it brings the counters up to what the log then holds.
 static INSERT_LOG: LazyLock<RowsStatement> = LazyLock::new(|| {
-    let template = Sql::same(
-        "INSERT INTO log (id, stream, sequence, event, payload, analysis_id, created_at)
-         SELECT column1, column2, column3, column4, column5, column6, column7
-         FROM {rows} v WHERE column1 IS NOT NULL",
-    );
+    let template = Sql {
+        sqlite: "INSERT INTO log (id, stream, sequence, event, payload, analysis_id, created_at)
+            SELECT column1, column2, column3, column4, column5, column6, column7
+            FROM {rows} v WHERE column1 IS NOT NULL;
+            INSERT INTO streams (stream, head)
+            SELECT stream, sequence FROM log WHERE id > (SELECT last_notification FROM store)
+            ON CONFLICT (stream) DO UPDATE SET head = max(head, excluded.head);
+            UPDATE store SET last_notification = (SELECT max(id) FROM log)",
+        postgres: "INSERT INTO log (id, stream, sequence, event, payload, analysis_id, created_at)
+            SELECT column1, column2, column3, column4, column5, column6, column7
+            FROM {rows} v",
+    };
     RowsStatement::new(&[Int, Text, Int, Text, Text, Int, Int], template)
 });
 
@@ -165,7 +166,7 @@ impl<'c> Work<'c> {
 
     /// Gives each draft its place: the next notification id, and the next
     /// sequence of its stream's counter row. This is the only place where
-    /// either is taken. The entries themselves are written by [`finish`](Self::finish).
+    /// either is taken. The entries themselves are written by [`commit`](Self::commit).
     pub(in crate::store) async fn log(
         &mut self,
         drafts: Vec<Draft>,
@@ -174,15 +175,11 @@ impl<'c> Work<'c> {
             return Ok(Vec::new());
         }
         assert!(drafts.len() <= MAX_ROWS, "callers log a batch at a time");
-        let Taken { ids, mut next } = self.advance(&drafts).await?;
-        let mut places = Vec::with_capacity(drafts.len());
-        for (draft, notification_id) in drafts.into_iter().zip(ids) {
-            let sequence = next.get_mut(&draft.stream).ok_or(NO_COUNTER)?;
-            let place = Place {
-                notification_id,
-                sequence: *sequence,
-            };
-            *sequence += 1;
+        let places = match self.tx.counters() {
+            Some(_) => self.take_known(&drafts).await?,
+            None => self.advance(&drafts).await?,
+        };
+        for (draft, place) in drafts.into_iter().zip(&places) {
             if draft.ending {
                 self.endings.push(place.notification_id);
             }
@@ -196,16 +193,41 @@ impl<'c> Work<'c> {
                 created_at: self.now,
                 trace: draft.trace,
             });
-            places.push(place);
         }
         Ok(places)
     }
 
-    /// Takes a notification id and a sequence for each draft.
+    /// Takes places from the counters that this process keeps in mind, which
+    /// are read where they are not known.
+    async fn take_known(&mut self, drafts: &[Draft]) -> Result<Vec<Place>, StoreError> {
+        let counters = self.tx.counters().ok_or(NO_COUNTER)?;
+        let streams = drafts.iter().map(|draft| &draft.stream);
+        let unknown: BTreeSet<&Stream> = streams.filter(|each| !counters.knows(each)).collect();
+        if !unknown.is_empty() {
+            let unknown: Vec<&Stream> = unknown.into_iter().collect();
+            let bind = |args: &mut Args, stream: &&Stream| {
+                args.push(stream.to_arc()).push(None::<i64>);
+            };
+            let rows = self.tx.fetch_chunk(&COUNTERS, None, &unknown, bind).await?;
+            let rows: Vec<(Option<String>, i64)> = rows;
+            self.tx.counters().ok_or(NO_COUNTER)?.learn(&unknown, rows);
+        }
+        let counters = self.tx.counters().ok_or(NO_COUNTER)?;
+        let places = drafts.iter().map(|draft| {
+            let (notification_id, sequence) = counters.take(&draft.stream).ok_or(NO_COUNTER)?;
+            Ok(Place {
+                notification_id,
+                sequence,
+            })
+        });
+        places.collect()
+    }
+
+    /// Takes places from the counters that all hubs advance.
     ///
     /// The counter rows are updated in the order of the stream's key, so that
     /// two hubs never wait for each other.
-    async fn advance(&mut self, drafts: &[Draft]) -> Result<Taken, StoreError> {
+    async fn advance(&mut self, drafts: &[Draft]) -> Result<Vec<Place>, StoreError> {
         let mut counts: BTreeMap<&Stream, i64> = BTreeMap::new();
         for draft in drafts {
             *counts.entry(&draft.stream).or_default() += 1;
@@ -217,7 +239,7 @@ impl<'c> Work<'c> {
         };
         let rows: Vec<(Option<String>, i64)> = self
             .tx
-            .fetch_chunk(&ADVANCE, Some(count), &wanted, bind)
+            .fetch_chunk(&COUNTERS, Some(count), &wanted, bind)
             .await?;
         let mut ids = Vec::with_capacity(drafts.len());
         let mut heads: HashMap<String, i64> = HashMap::with_capacity(rows.len());
@@ -227,10 +249,6 @@ impl<'c> Work<'c> {
                 None => ids.push(value),
             }
         }
-        // SQLite's counter tells the last of them only.
-        if let [last] = ids[..] {
-            ids = (last - count + 1..=last).collect();
-        }
         ids.sort_unstable();
         if ids.len() != drafts.len() {
             return Err(NO_COUNTER);
@@ -238,9 +256,18 @@ impl<'c> Work<'c> {
         let mut next = HashMap::with_capacity(wanted.len());
         for (stream, count) in wanted {
             let head = heads.get(stream.as_str()).ok_or(NO_COUNTER)?;
-            next.insert(stream.clone(), head - count + 1);
+            next.insert(stream, head - count + 1);
         }
-        Ok(Taken { ids, next })
+        let places = drafts.iter().zip(ids).map(|(draft, notification_id)| {
+            let next = next.get_mut(&draft.stream).ok_or(NO_COUNTER)?;
+            let sequence = *next;
+            *next += 1;
+            Ok(Place {
+                notification_id,
+                sequence,
+            })
+        });
+        places.collect()
     }
 
     /// Writes what was gathered and commits.

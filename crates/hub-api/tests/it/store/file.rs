@@ -39,6 +39,27 @@ async fn a_locked_database_is_told_as_passing_and_all_is_well_after() {
 }
 
 #[tokio::test]
+async fn what_another_process_wrote_is_seen_when_it_is_in_the_way() {
+    let db = open().await;
+    let first = appended(db.append(plain(1, "E")).await);
+    let Place::File(folder) = &db.place else {
+        panic!("this is a file");
+    };
+    let mut other = SqliteConnectOptions::new()
+        .filename(folder.path().join("hub.db"))
+        .connect()
+        .await
+        .unwrap();
+    let entry = "INSERT INTO log (id, stream, sequence, event, payload, created_at)
+        SELECT id + 1, stream, sequence + 1, event, payload, created_at FROM log;
+        UPDATE streams SET head = 2; UPDATE store SET last_notification = last_notification + 1";
+    sqlx::raw_sql(entry).execute(&mut other).await.unwrap();
+    let next = appended(db.append(plain(1, "E")).await);
+    assert_eq!(next.sequence, 3);
+    assert_eq!(next.notification_id, first.notification_id + 2);
+}
+
+#[tokio::test]
 async fn closing_folds_the_journal_into_the_file() {
     let db = open().await;
     db.append(plain(1, "E")).await;
