@@ -46,12 +46,15 @@ async fn no_photo_of_an_upload_that_was_cut_is_left_without_its_analysis() {
     let mut other = PgConnection::connect(&url).await.unwrap();
     let lock = "BEGIN; LOCK TABLE idempotency_keys IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    // A transaction sees the activity as it was when it first looked, so
+    // somebody else looks.
+    let mut watcher = PgConnection::connect(&url).await.unwrap();
     // The first keeps the writer busy, the second waits for the writer.
     let first = upload("first");
     until("the writer waits for the lock", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let waiting = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other);
+        let waiting = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher);
         waiting.await.unwrap() > 0
     })
     .await;
