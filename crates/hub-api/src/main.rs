@@ -1,5 +1,7 @@
 //! The command line of the hub.
 
+mod memory;
+
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -150,8 +152,10 @@ async fn serve() -> anyhow::Result<()> {
     };
     let shutdown = Shutdown::new();
     let signals = tokio::spawn(on_signals(shutdown.clone()));
+    let memory = tokio::spawn(memory::give_back());
     let result = hub_api::run(config, Listeners { public, internal }, shutdown).await;
     signals.abort();
+    memory.abort();
     telemetry.end().await;
     Ok(result?)
 }
