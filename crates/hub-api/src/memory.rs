@@ -4,7 +4,10 @@
 //! allocates again: mimalloc has no other moment for it. A hub whose crowd has
 //! gone allocates little, and would keep what the crowd took.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use parking_lot::{Condvar, Mutex};
@@ -12,7 +15,7 @@ use tokio::{runtime::Handle, time::interval};
 
 /// How often memory is given back.
 const EVERY: Duration = Duration::from_secs(20);
-/// How long a thread waits for the others. A busy one does not come in time;
+/// How long the threads wait for each other. A busy one does not come in time;
 /// it allocates, and needs no reminder.
 const PATIENCE: Duration = Duration::from_millis(2);
 
@@ -29,12 +32,13 @@ pub(crate) async fn give_back() {
 async fn on_each_worker(action: impl Fn() + Clone + Send + 'static, patience: Duration) {
     let workers = Handle::current().metrics().num_workers();
     let meeting = Arc::new(Meeting::default());
+    let until = Instant::now() + patience;
     let turns = (0..workers).map(|_| {
         let (action, meeting) = (action.clone(), Arc::clone(&meeting));
         // Blocks the thread, on purpose: so that each task finds another one.
         tokio::spawn(async move {
             action();
-            meeting.wait_for(workers, patience);
+            meeting.wait_for(workers, until);
         })
     });
     join_all(turns).await;
@@ -47,14 +51,14 @@ struct Meeting {
 }
 
 impl Meeting {
-    /// Waits until so many threads are here, or `patience` is over.
-    fn wait_for(&self, all: usize, patience: Duration) {
+    /// Waits until so many threads are here, and no longer than `until`.
+    fn wait_for(&self, all: usize, until: Instant) {
         let mut arrived = self.arrived.lock();
         *arrived += 1;
         self.changed.notify_all();
         let some_missing = |arrived: &mut usize| *arrived < all;
         self.changed
-            .wait_while_for(&mut arrived, some_missing, patience);
+            .wait_while_until(&mut arrived, some_missing, until);
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_does_not_come_is_not_waited_for() {
         let meeting = Meeting::default();
-        meeting.wait_for(2, Duration::from_millis(1));
+        meeting.wait_for(2, Instant::now() + Duration::from_millis(1));
         assert_eq!(*meeting.arrived.lock(), 1);
         on_each_worker(collect, PATIENCE).await;
     }

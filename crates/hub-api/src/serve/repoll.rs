@@ -69,7 +69,7 @@ impl<F: Future> Future for Repoll<F> {
         let mut this = self.project();
         this.wakes.task.register(cx.waker());
         for _ in 0..TURNS {
-            this.wakes.state.store(POLLED, Ordering::Release);
+            this.wakes.enter(POLLED);
             let polled = this
                 .inner
                 .as_mut()
@@ -78,13 +78,19 @@ impl<F: Future> Future for Repoll<F> {
                 return polled;
             }
         }
-        this.wakes.state.store(AT_REST, Ordering::Release);
+        this.wakes.enter(AT_REST);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
 impl Wakes {
+    /// Reads as well as writes: what was done before the last wake is seen
+    /// from here on.
+    fn enter(&self, state: u8) {
+        self.state.swap(state, Ordering::AcqRel);
+    }
+
     /// Whether nothing woke the future while it was polled.
     fn rest(&self) -> bool {
         let state = &self.state;
@@ -100,9 +106,9 @@ impl Wake for Wakes {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let state = &self.state;
-        let noted = state.compare_exchange(POLLED, WOKEN, Ordering::AcqRel, Ordering::Acquire);
-        if noted == Err(AT_REST) {
+        // Always a write, so that the next turn sees what was done before this
+        // wake, whoever noted one already.
+        if self.state.swap(WOKEN, Ordering::AcqRel) == AT_REST {
             self.task.wake();
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::{
-    error::DatabaseError,
+    error::{DatabaseError, ErrorKind},
     postgres::{PgDatabaseError, PgSeverity},
 };
 
@@ -87,9 +87,13 @@ impl StoreError {
         /// Serialization failure, deadlock
         /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
         const CODES: [&str; 2] = ["40001", "40P01"];
-        let another_won = self
-            .database_error()
-            .is_some_and(sqlx::error::DatabaseError::is_unique_violation);
+        // The log refuses an id or a sequence that was taken before.
+        let another_won = self.database_error().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::UniqueViolation | ErrorKind::NotNullViolation
+            )
+        });
         another_won
             || self
                 .postgres_code()
@@ -109,7 +113,7 @@ impl StoreError {
         Some(error.code())
     }
 
-    fn database_error(&self) -> Option<&dyn sqlx::error::DatabaseError> {
+    fn database_error(&self) -> Option<&dyn DatabaseError> {
         match self {
             Self::Unavailable(error) | Self::Database(error) => error.as_database_error(),
             _ => None,

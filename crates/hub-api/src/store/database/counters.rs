@@ -4,8 +4,9 @@
 //! It is the only one that writes, so that most transactions need not ask for
 //! them. They are written with the entries that took from them, and after a
 //! roll-back nothing is known. Should another process have written all the
-//! same, an id or a sequence is taken twice: the log's keys refuse that, and
-//! the transaction is tried again with what the file says.
+//! same, an id or a sequence is taken twice: the log's keys refuse that, and so
+//! does the statement for ids that the file has left behind. The transaction is
+//! tried again with what the file says.
 
 use std::collections::HashMap;
 
@@ -34,9 +35,10 @@ impl Counters {
         }
     }
 
-    /// Whether the head of `stream` is known, and with it the newest id.
-    pub(in crate::store) fn knows(&self, stream: &Stream) -> bool {
-        self.heads.contains_key(stream)
+    /// The head of `stream`, with what the transaction under way has taken.
+    /// Where it is known, so is the newest id.
+    pub(in crate::store) fn head(&self, stream: &Stream) -> Option<i64> {
+        self.heads.get(stream).copied()
     }
 
     /// What the file says of the streams `asked` for: a row for each that it
@@ -89,7 +91,8 @@ mod tests {
         counters.learn(&[&b], [(None, 9)]);
         assert_eq!(counters.take(&b), Some((11, 1)));
         assert_eq!(counters.take(&a), Some((12, 6)));
+        assert_eq!(counters.head(&a), Some(6));
         counters.forget();
-        assert!(!counters.knows(&a));
+        assert_eq!(counters.head(&a), None);
     }
 }

@@ -37,6 +37,11 @@ impl Operation for Acknowledge {
             [self.sequence, self.stream.as_str()],
             execute
         )?;
-        read::stream_state(work.tx.conn().await?, Arc::clone(&self.epoch), &self.stream).await
+        let epoch = Arc::clone(&self.epoch);
+        let mut state = read::stream_state(work.tx.conn().await?, epoch, &self.stream).await?;
+        // An entry of the same transaction is one that the caller will have.
+        let taken = work.head_with_taken(&self.stream);
+        state.head = state.head.max(taken.unwrap_or(0));
+        Ok(state)
     }
 }

@@ -96,12 +96,15 @@ static COUNTERS: LazyLock<RowsStatement> = LazyLock::new(|| {
     RowsStatement::new(&[Text, Int], template)
 });
 
-/// In SQLite it brings the counters up to what the log then holds.
+/// In SQLite it brings the counters up to what the log then holds. An id that
+/// they have passed already was taken by another process: its entry has no
+/// sequence, which the table refuses.
 static INSERT_LOG: LazyLock<RowsStatement> = LazyLock::new(|| {
     let template = Sql {
         sqlite: "INSERT INTO log (id, stream, sequence, event, payload, analysis_id, created_at)
-            SELECT column1, column2, column3, column4, column5, column6, column7
-            FROM {rows} v WHERE column1 IS NOT NULL;
+            SELECT column1, column2, iif(column1 > s.last_notification, column3, NULL),
+                   column4, column5, column6, column7
+            FROM store s CROSS JOIN {rows} v WHERE column1 IS NOT NULL;
             INSERT INTO streams (stream, head)
             SELECT stream, sequence FROM log WHERE id > (SELECT last_notification FROM store)
             ON CONFLICT (stream) DO UPDATE SET head = max(head, excluded.head);
@@ -197,12 +200,20 @@ impl<'c> Work<'c> {
         Ok(places)
     }
 
+    /// The head of a stream with what this transaction has taken, where it is
+    /// not in its row yet.
+    pub(in crate::store) fn head_with_taken(&mut self, stream: &Stream) -> Option<i64> {
+        self.tx.counters()?.head(stream)
+    }
+
     /// Takes places from the counters that this process keeps in mind, which
     /// are read where they are not known.
     async fn take_known(&mut self, drafts: &[Draft]) -> Result<Vec<Place>, StoreError> {
         let counters = self.tx.counters().ok_or(NO_COUNTER)?;
         let streams = drafts.iter().map(|draft| &draft.stream);
-        let unknown: BTreeSet<&Stream> = streams.filter(|each| !counters.knows(each)).collect();
+        let unknown: BTreeSet<&Stream> = streams
+            .filter(|each| counters.head(each).is_none())
+            .collect();
         if !unknown.is_empty() {
             let unknown: Vec<&Stream> = unknown.into_iter().collect();
             let bind = |args: &mut Args, stream: &&Stream| {

@@ -57,6 +57,12 @@ async fn what_another_process_wrote_is_seen_when_it_is_in_the_way() {
     let next = appended(db.append(plain(1, "E")).await);
     assert_eq!(next.sequence, 3);
     assert_eq!(next.notification_id, first.notification_id + 2);
+    // It wrote to another stream, and what it wrote was trimmed.
+    let passed = "UPDATE store SET last_notification = last_notification + 7";
+    sqlx::raw_sql(passed).execute(&mut other).await.unwrap();
+    let last = appended(db.append(plain(1, "E")).await);
+    assert_eq!(last.sequence, 4);
+    assert_eq!(last.notification_id, next.notification_id + 8);
 }
 
 #[tokio::test]

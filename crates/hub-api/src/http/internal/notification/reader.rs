@@ -20,9 +20,6 @@ use super::{
 const LONGEST_TEXT: usize = 4096;
 const LONGEST_ADDRESS: usize = 2048;
 
-const NO_TEXT: &str = "it is no text, or too long";
-const TEXT: &str = "text of at most 4096 characters";
-
 pub(super) struct Reader {
     pub(super) members: Map<String, Value>,
     pub(super) faults: Faults,
@@ -140,13 +137,13 @@ impl Reader {
         good.unwrap_or(1)
     }
 
-    /// Takes a text out; none where it is missing.
+    /// Takes a text out, of any length; none where it is missing.
     fn said(&mut self, name: &str) -> String {
         match self.members.remove(name) {
             None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) if checks::is_within(&text, LONGEST_TEXT) => text,
+            Some(Value::String(text)) => text,
             Some(_) => {
-                self.wrong(name, NO_TEXT, TEXT);
+                self.wrong(name, "it is no text", "text");
                 String::new()
             }
         }
@@ -161,7 +158,11 @@ impl Reader {
                     .insert(name.to_owned(), fallback.unwrap_or_default());
             }
             Some(Value::String(text)) if checks::is_within(text, LONGEST_TEXT) => {}
-            Some(_) => self.wrong(name, NO_TEXT, TEXT),
+            Some(_) => self.wrong(
+                name,
+                "it is no text, or too long",
+                "text of at most 4096 characters",
+            ),
         }
     }
 
